@@ -1,0 +1,306 @@
+"""The frozen records that travel the one way from the plan to the store.
+
+`RunSpec` is what a run is; `RunResult` is what became of it; the four row types are the four
+tables of the results (their fields, in order, are the columns, and the store derives its Parquet
+schemas from them).  `None` means "does not apply" or "not known", never 0.
+
+Format history of the tables (`SCHEMA_VERSION`):
+
+    1  the first
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+SCHEMA_VERSION = 1
+
+RECIPE_VERSION = 1
+"""Part of every run's identity; raised when the same declaration starts to give another result."""
+
+Part = Mapping[str, Any]
+"""A part that a suite names: its `name`, and every option of it, defaults filled in."""
+
+Status = Literal["completed", "diverged", "failed", "timeout", "lost"]
+FINISHED: tuple[Status, ...] = ("completed", "diverged")
+"""Results that stay; a run with any other status is tried again."""
+
+Unit = Literal["images", "epochs", "generator_steps", "critic_steps"]
+Direction = Literal["higher", "lower", "near_reference"]
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A length of training: `count` real images shown to the critic, epochs of them, or steps."""
+
+    unit: Unit
+    count: float
+
+    def generator_steps(self, critic_steps: int, batch_size: int, dataset_size: int) -> int:
+        """The amount in whole generator steps, rounded up; at least one.
+
+        `critic_steps` is the number of critic steps to a generator step (n_critic).
+        """
+        images = {
+            "images": self.count,
+            "epochs": self.count * dataset_size,
+            "generator_steps": self.count * critic_steps * batch_size,
+            "critic_steps": self.count * batch_size,
+        }[self.unit]
+        return max(1, -int(-images // (critic_steps * batch_size)))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """When a run is judged, from how many samples, by which metrics and which extractor."""
+
+    every: Amount
+    samples: int
+    metrics: tuple[str, ...]
+    final_metrics: tuple[str, ...]
+    extractor: str
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """All that is declared of one run and determines its result."""
+
+    variant: str
+    dataset: Part
+    network: Part
+    objective: Part
+    optimizer: Part
+    schedule: Part
+    init: str
+    critic_steps: int
+    batch_size: int
+    budget: Amount
+    engine: str
+    precision: str
+    evaluation: Evaluation
+    seed: int
+    group: tuple[int, ...]
+    device: str
+    """The device's type, `cpu` or `cuda`; which one of them is the executor's choice."""
+    recipe_version: int = RECIPE_VERSION
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces; what `run_id` digests and `run.spec` stores."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def run_id(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    @property
+    def label(self) -> str:
+        """How a person names this run: `variant/seed`."""
+        return f"{self.variant}/{self.seed}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in their seed alone and are trained as one stack; the unit of work."""
+
+    suite: str
+    specs: tuple[RunSpec, ...]
+
+    @property
+    def label(self) -> str:
+        """`variant/seed` of a group of one, `variant/first-last` of a larger one."""
+        first, last = self.specs[0], self.specs[-1]
+        return first.label if len(self.specs) == 1 else f"{first.label}-{last.seed}"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a group runs: one device, and its share of the CPU threads."""
+
+    device: str = "cpu"
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a running group says of itself, a few times a second at most."""
+
+    label: str
+    phase: Literal["starting", "compiling", "training", "evaluating", "note"]
+    step: int = 0
+    """Generator steps done."""
+    steps: int = 0
+    """Generator steps of the whole run."""
+    images_per_second: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """The latest value of each metric (the first member's)."""
+    note: str = ""
+    """A line for the user, in phase `note`."""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """The one row of `run.parquet`: identity, status, configuration, totals, environment."""
+
+    run_id: str
+    suite: str
+    variant: str
+    objective: str
+    network: str
+    dataset: str
+    seed: int
+    device: str
+    engine: str
+    precision: str
+    group_size: int
+    status: Status
+    error: str | None
+    spec: str
+    schema_version: int = SCHEMA_VERSION
+    bench_version: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    started_at: str | None = None
+    """ISO 8601, UTC."""
+    finished_at: str | None = None
+    wall_seconds: float | None = None
+    train_seconds: float | None = None
+    eval_seconds: float | None = None
+    compile_seconds: float | None = None
+    generator_steps: int | None = None
+    critic_steps: int | None = None
+    images: int | None = None
+    images_per_second: float | None = None
+    solo_step_ms: float | None = None
+    """One generator iteration (its critic steps included) measured alone, a member's share."""
+    peak_memory_bytes: int | None = None
+    threads: int | None = None
+    os: str | None = None
+    python: str | None = None
+    torch: str | None = None
+    cpu: str | None = None
+    cores: int | None = None
+    memory_bytes: int | None = None
+    gpu: str | None = None
+    gpu_count: int | None = None
+    driver: str | None = None
+    cuda: str | None = None
+    cudnn: str | None = None
+    tf32: bool | None = None
+    deterministic: bool | None = None
+    engine_used: str | None = None
+    """`eager` where `compiled` was asked for and this machine has no C++ compiler."""
+    workers: int | None = None
+    """How many groups shared the machine."""
+
+
+@dataclass(frozen=True)
+class CurveRow:
+    """Losses and diagnostics at one point of training.
+
+    Losses, scores and the penalty are means over the steps since the row before; the gradient
+    norms are L2 norms over all parameters, likewise averaged; the score gap, the Lipschitz
+    figures and the clipped share are measured at the row, on held-out data.
+    """
+
+    run_id: str
+    generator_step: int
+    critic_steps: int
+    images: int
+    train_seconds: float
+    critic_loss: float | None = None
+    """As minimised, the weighted penalty included."""
+    generator_loss: float | None = None
+    real_score: float | None = None
+    fake_score: float | None = None
+    score_gap: float | None = None
+    """Mean real minus mean fake critic output on held-out data: an estimate of the Wasserstein
+    distance only up to the critic's Lipschitz constant."""
+    penalty: float | None = None
+    """E[(‖∇c(x̂)‖₂ − 1)²], not weighted."""
+    critic_grad_norm: float | None = None
+    generator_grad_norm: float | None = None
+    lipschitz_p50: float | None = None
+    """Median of ‖∇c‖₂ at points between held-out and generated samples."""
+    lipschitz_max: float | None = None
+    at_clip_bound: float | None = None
+    """Share of the critic's weights at the clipping bound."""
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric at one evaluation."""
+
+    run_id: str
+    generator_step: int
+    critic_steps: int
+    images: int
+    train_seconds: float
+    metric: str
+    value: float | None
+    unit: str
+    better: Direction
+    samples: int
+    extractor: str
+    reference: str
+    floor: float | None
+    """What real data of the same size gets against the same reference."""
+    seconds: float
+    extractor_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class TimingRow:
+    """One timed block of steps; `step_ms` is a generator iteration, a member's share."""
+
+    run_id: str
+    block: int
+    phase: Literal["warmup", "train", "solo"]
+    steps: int
+    seconds: float
+    step_ms: float
+    group_size: int
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What became of one run: its rows, and the files that lie beside them."""
+
+    run: RunRow
+    curves: Sequence[CurveRow] = ()
+    metrics: Sequence[MetricRow] = ()
+    timings: Sequence[TimingRow] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Relative path → content: `samples/<generator_step>.png`, `generator.safetensors`, …"""
+
+    @staticmethod
+    def without_rows(suite: str, spec: RunSpec, status: Status, error: str) -> RunResult:
+        """A run of which nothing is left but what was asked and why it is missing."""
+        return RunResult(RunRow(**identity(suite, spec), status=status, error=error))
+
+
+def identity(suite: str, spec: RunSpec) -> dict[str, Any]:
+    """The columns of `run.parquet` that follow from the suite's name and the spec."""
+    return {
+        "run_id": spec.run_id,
+        "suite": suite,
+        "variant": spec.variant,
+        "objective": spec.objective["name"],
+        "network": spec.network["name"],
+        "dataset": spec.dataset["name"],
+        "seed": spec.seed,
+        "device": spec.device,
+        "engine": spec.engine,
+        "precision": spec.precision,
+        "group_size": len(spec.group),
+        "spec": spec.to_json(),
+    }
+
+
+Emit = Callable[[Progress], None]
+Work = Callable[[Group, Placement, Emit], Sequence[RunResult]]
+"""Trains one group, whole, and answers with one result a member."""

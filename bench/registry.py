@@ -1,0 +1,111 @@
+"""Names → the parts they stand for, as literals; third parties add theirs by entry points.
+
+A part is imported when it is used, not when it is listed: `bench list` starts without torch.
+A package adds, say, an objective with
+
+    [project.entry-points."bench.objectives"]
+    my_loss = "my_package.losses:MyLoss"
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, NamedTuple
+
+from bench.errors import UnknownName, suggestion
+
+
+class Entry(NamedTuple):
+    """Where a part is (`module:attribute`), how text and figures call it, and what it is."""
+
+    target: str
+    label: str
+    summary: str
+
+
+BUILT_IN: dict[str, dict[str, Entry]] = {
+    "objectives": {
+        "gan": Entry("bench.objectives.gan:NonSaturating", "GAN", "standard GAN, non-saturating generator loss (Goodfellow et al. 2014)"),
+        "gan_minimax": Entry("bench.objectives.gan:Minimax", "GAN (minimax)", "standard GAN, saturating minimax generator loss (Goodfellow et al. 2014)"),
+        "wgan": Entry("bench.objectives.wgan:WGAN", "WGAN", "Wasserstein GAN, weight clipping (Arjovsky et al. 2017)"),
+        "wgan_gp": Entry("bench.objectives.wgan:WGANGP", "WGAN-GP", "Wasserstein GAN, two-sided gradient penalty (Gulrajani et al. 2017)"),
+    },
+    "networks": {
+        "mlp": Entry("bench.networks.mlp:MLP", "MLP", "fully connected, ReLU generator with tanh, LeakyReLU critic"),
+        "dcgan": Entry("bench.networks.dcgan:DCGAN", "DCGAN", "the Keras tutorial's convolutional pair for 28×28 images"),
+    },
+    "datasets": {
+        "mnist": Entry("bench.datasets.mnist:MNIST", "MNIST", "70,000 handwritten digits, 28×28, shipped with bench"),
+        "fashion_mnist": Entry("bench.datasets.vision:FashionMNIST", "Fashion-MNIST", "70,000 pictures of clothes, 28×28, through torchvision"),
+        "kmnist": Entry("bench.datasets.vision:KMNIST", "KMNIST", "70,000 cursive Japanese characters, 28×28, through torchvision"),
+    },
+    "optimizers": {
+        "adam": Entry("bench.optimizers:Adam", "Adam", "Kingma & Ba 2015"),
+        "rmsprop": Entry("bench.optimizers:RMSprop", "RMSprop", "Hinton 2012; no centring, no momentum"),
+        "sgd": Entry("bench.optimizers:SGD", "SGD", "plain or with momentum"),
+    },
+    "schedules": {
+        "constant": Entry("bench.schedules:Constant", "constant", "the learning rate as given"),
+        "linear": Entry("bench.schedules:Linear", "linear", "from the learning rate to `to` times it over the run"),
+        "cosine": Entry("bench.schedules:Cosine", "cosine", "the same along half a cosine"),
+    },
+    "inits": {
+        "torch": Entry("bench.networks.init:torch_default", "torch's default", "Kaiming-uniform weights (a = √5), uniform biases"),
+        "glorot_uniform": Entry("bench.networks.init:glorot_uniform", "Glorot", "Glorot & Bengio 2010, zero biases; Keras's default"),
+        "normal_0.02": Entry("bench.networks.init:normal_002", "N(0, 0.02)", "normal weights of σ 0.02, zero biases (the DCGAN paper)"),
+    },
+    "metrics": {
+        "fid": Entry("bench.metrics.fidelity:FID", "FID", "Fréchet distance of features (Heusel et al. 2017)"),
+        "inception_score": Entry("bench.metrics.fidelity:INCEPTION_SCORE", "Inception score", "exp of the mean KL of class posteriors to their marginal (Salimans et al. 2016)"),
+        "modes": Entry("bench.metrics.modes:MODES", "Modes", "classes holding a tenth of their uniform share in confident samples"),
+        "modes_any": Entry("bench.metrics.modes:MODES_ANY", "Modes (any)", "classes with at least one sample (PacGAN's count)"),
+        "class_kl": Entry("bench.metrics.modes:CLASS_KL", "Class KL", "KL of the class histogram to the reference's (VEEGAN, PacGAN)"),
+        "confident_share": Entry("bench.metrics.modes:CONFIDENT_SHARE", "Confident share", "samples classified with confidence ≥ 0.9"),
+    },
+    "extractors": {
+        "digits": Entry("bench.metrics.features:DIGITS", "digits", "a small CNN trained on MNIST's training split, shipped with bench"),
+    },
+    "presets": {
+        "mlp_gan": Entry("bench.presets:MLP_GAN", "MLP GAN", "tutorial MLP, non-saturating, Adam 2e-4 (0.5, 0.999), 1 critic step"),
+        "mlp_wgan": Entry("bench.presets:MLP_WGAN", "MLP WGAN", "tutorial MLP, clip 0.01, RMSprop 5e-5, 5 critic steps"),
+        "mlp_wgan_gp": Entry("bench.presets:MLP_WGAN_GP", "MLP WGAN-GP", "tutorial MLP, λ = 10, Adam 1e-4 (0.5, 0.9), 5 critic steps"),
+        "keras_dcgan": Entry("bench.presets:KERAS_DCGAN", "Keras DCGAN", "the Keras tutorial's DCGAN: dropout 0.3, Adam 1e-4, batch 256, 1 critic step"),
+        "keras_wgan_gp": Entry("bench.presets:KERAS_WGAN_GP", "Keras WGAN-GP", "its WGAN-GP, λ = 10, RMSprop 5e-5, 5 critic steps on fresh batches"),
+        "dcgan_wgan": Entry("bench.presets:DCGAN_WGAN", "DCGAN WGAN", "the same networks under clipping: clip 0.01, RMSprop 5e-5, 5 critic steps"),
+    },
+    "executors": {
+        "serial": Entry("bench.executors.serial:serial", "serial", "one group after another, in this process"),
+        "processes": Entry("bench.executors.processes:processes", "processes", "one spawned process a group, as many at once as cores or GPUs allow"),
+    },
+}  # fmt: skip
+
+
+def entries(kind: str) -> dict[str, Entry]:
+    """Every part of a kind, plugins included; a plugin cannot take a built-in's name.
+
+    Raises `UnknownName` for a kind that does not exist.
+    """
+    if kind not in BUILT_IN:
+        raise UnknownName(f"{kind!r} is not a kind of part{suggestion(kind, BUILT_IN)}")
+    plugins = {
+        point.name: Entry(point.value, point.name, f"plugin: {point.value}")
+        for point in entry_points(group=f"bench.{kind}")
+    }
+    return plugins | BUILT_IN[kind]
+
+
+def load(kind: str, name: str) -> Any:
+    """The part itself; raises `UnknownName`, with a suggestion, if there is none."""
+    known = entries(kind)
+    if name not in known:
+        article = "an" if kind[0] in "aeiou" else "a"
+        raise UnknownName(f"{name!r} is not {article} {kind[:-1]}{suggestion(name, known)}")
+    module, _, attribute = known[name].target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def label(kind: str, name: str) -> str:
+    """How text and figures call a part; an unknown one by its own name (old results)."""
+    known = entries(kind)
+    return known[name].label if name in known else name
