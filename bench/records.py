@@ -109,6 +109,8 @@ class Group:
 
     suite: str
     specs: tuple[RunSpec, ...]
+    solo: bool = False
+    """Whether its step is timed with nothing beside it: the first group of each variant."""
 
     @property
     def label(self) -> str:
@@ -123,6 +125,9 @@ class Placement:
 
     device: str = "cpu"
     threads: int = 1
+    turnstile: str | None = None
+    """A folder all groups of the run share, for the locks by which one is timed alone; None
+    where one group runs at a time."""
 
 
 @dataclass(frozen=True)

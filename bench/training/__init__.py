@@ -1,0 +1,1 @@
+"""Training: the engines, and the loop that drives any of them."""

@@ -1,0 +1,50 @@
+"""What an objective is: two losses to minimise, and what happens after a critic step.
+
+The losses are pure functions of a batch: the engine differentiates them, stacks them over seeds and
+compiles them.  `critic` maps samples (B, *shape) to scores (B,); samples do not interact in it.
+Every loss here is minimised; the critic's objective of the WGAN papers, which is maximised, appears
+with its sign turned.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+Scores = Callable[[Tensor], Tensor]
+Terms = Mapping[str, Tensor]
+"""0-d parts of a critic loss worth logging: `real_score` and `fake_score` always, `penalty`
+(unweighted) where there is one."""
+
+
+@dataclass(frozen=True)
+class Objective(ABC):
+    """The losses of one kind of GAN, with their hyper-parameters as fields."""
+
+    noise: ClassVar[tuple[str, ...]] = ()
+    """Names of the random numbers the critic loss needs: each (B,), uniform on [0, 1), drawn by
+    the engine from the run's streams."""
+    critic_calls: ClassVar[int] = 2
+    """How often `critic_loss` calls the critic (each call gets dropout masks of its own)."""
+
+    @abstractmethod
+    def critic_loss(
+        self, critic: Scores, real: Tensor, fake: Tensor, noise: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Terms]:
+        """The critic's 0-d loss on real and generated samples (B, *shape), and its terms."""
+
+    @abstractmethod
+    def generator_loss(self, critic: Scores, fake: Tensor) -> Tensor:
+        """The generator's 0-d loss on its own samples (B, *shape)."""
+
+    def constrain(self, parameters: Iterable[Tensor]) -> None:
+        """Project the critic's parameters, in place, after each of its updates; nothing here."""
+
+    @property
+    def weight_bound(self) -> float | None:
+        """The largest absolute value `constrain` leaves a weight, or None for no bound."""
+        return None

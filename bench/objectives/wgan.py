@@ -1,0 +1,75 @@
+"""Wasserstein GANs: the critic estimates the earth mover's distance, up to its Lipschitz constant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import torch
+from annotated_types import Ge, Gt
+from torch import Tensor
+
+from bench.objectives.base import Objective, Scores, Terms
+
+_TINY = 1e-12
+"""Under the root of a squared norm, whose slope is infinite at 0."""
+
+
+@dataclass(frozen=True)
+class WGAN(Objective):
+    """Weight clipping (Arjovsky et al. 2017, algorithm 1): every weight in [−clip, clip]."""
+
+    clip: Annotated[float, Gt(0.0)] = 0.01
+
+    def critic_loss(
+        self, critic: Scores, real: Tensor, fake: Tensor, noise: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Terms]:
+        """E c(G(z)) − E c(x)."""
+        on_real, on_fake = critic(real).mean(), critic(fake).mean()
+        return on_fake - on_real, {"real_score": on_real, "fake_score": on_fake}
+
+    def generator_loss(self, critic: Scores, fake: Tensor) -> Tensor:
+        """−E c(G(z))."""
+        return -critic(fake).mean()
+
+    def constrain(self, parameters: Iterable[Tensor]) -> None:
+        """Clip every weight: after the update, as in the algorithm, not before it."""
+        for parameter in parameters:
+            parameter.clamp_(-self.clip, self.clip)
+
+    @property
+    def weight_bound(self) -> float:
+        """The clipping bound."""
+        return self.clip
+
+
+@dataclass(frozen=True)
+class WGANGP(Objective):
+    """Two-sided gradient penalty (Gulrajani, Ahmed, Arjovsky, Dumoulin, Courville 2017, eq. 3)."""
+
+    penalty_weight: Annotated[float, Ge(0.0)] = 10.0
+
+    noise: ClassVar[tuple[str, ...]] = ("epsilon",)
+    critic_calls: ClassVar[int] = 3
+
+    def critic_loss(
+        self, critic: Scores, real: Tensor, fake: Tensor, noise: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Terms]:
+        """E c(G(z)) − E c(x) + λ E (‖∇c(x̂)‖₂ − 1)², x̂ = εx + (1 − ε)G(z), one ε a sample."""
+        on_real, on_fake = critic(real).mean(), critic(fake).mean()
+        epsilon = noise["epsilon"].reshape(-1, *(1 for _ in real.shape[1:]))
+        between = epsilon * real + (1.0 - epsilon) * fake
+        penalty = (gradient_norms(critic, between) - 1.0).square().mean()
+        loss = on_fake - on_real + self.penalty_weight * penalty
+        return loss, {"real_score": on_real, "fake_score": on_fake, "penalty": penalty}
+
+    def generator_loss(self, critic: Scores, fake: Tensor) -> Tensor:
+        """−E c(G(z))."""
+        return -critic(fake).mean()
+
+
+def gradient_norms(critic: Scores, x: Tensor) -> Tensor:
+    """‖∇c(x)‖₂ of each sample: (B, *shape) → (B,), differentiable in the critic's parameters."""
+    gradient = torch.func.grad(lambda points: critic(points).sum())(x)
+    return (gradient.flatten(1).square().sum(1) + _TINY).sqrt()
