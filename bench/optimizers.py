@@ -51,7 +51,9 @@ class Adam:
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     eps: Rate = 1e-8
 
-    def stacked(self, parameters: Iterable[torch.Tensor], lr: torch.Tensor) -> torch.optim.Optimizer:
+    def stacked(
+        self, parameters: Iterable[torch.Tensor], lr: torch.Tensor
+    ) -> torch.optim.Optimizer:
         """For parameters with a leading seed axis; `lr` is the 0-d tensor a schedule fills."""
         parameters = list(parameters)
         settings, where = _settings(parameters)
@@ -71,11 +73,15 @@ class RMSprop:
     alpha: Decay = 0.99
     eps: Rate = 1e-8
 
-    def stacked(self, parameters: Iterable[torch.Tensor], lr: torch.Tensor) -> torch.optim.Optimizer:
+    def stacked(
+        self, parameters: Iterable[torch.Tensor], lr: torch.Tensor
+    ) -> torch.optim.Optimizer:
         """For parameters with a leading seed axis; `lr` is the 0-d tensor a schedule fills."""
         parameters = list(parameters)
         settings, where = _settings(parameters)
-        optimizer = torch.optim.RMSprop(parameters, lr=lr, alpha=self.alpha, eps=self.eps, **settings)
+        optimizer = torch.optim.RMSprop(
+            parameters, lr=lr, alpha=self.alpha, eps=self.eps, **settings
+        )
         return _filled(optimizer, ("square_avg",), where)
 
     def plain(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
@@ -90,7 +96,9 @@ class SGD:
     lr: Rate = 1e-2
     momentum: Decay = 0.0
 
-    def stacked(self, parameters: Iterable[torch.Tensor], lr: torch.Tensor) -> torch.optim.Optimizer:
+    def stacked(
+        self, parameters: Iterable[torch.Tensor], lr: torch.Tensor
+    ) -> torch.optim.Optimizer:
         """For parameters with a leading seed axis; `lr` is the 0-d tensor a schedule fills."""
         optimizer = torch.optim.SGD(parameters, lr=lr, momentum=self.momentum, foreach=False)
         return _filled(optimizer, ("momentum_buffer",) if self.momentum else (), None)

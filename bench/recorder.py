@@ -156,7 +156,6 @@ class _Recording:
                     self._evaluation(block, steps, engine, evaluator)
             if not any(member.alive for member in self.members):
                 break
-        turnstile.close()
         self._close(device)
 
     def fail(self, status: Status, error: str) -> None:
@@ -168,7 +167,14 @@ class _Recording:
         if not self.members or self.failure is not None:
             status, error = self.failure or ("failed", "no member was trained")
             return [
-                RunResult(RunRow(**identity(self.group.suite, spec), **self._totals(), status=status, error=error))
+                RunResult(
+                    RunRow(
+                        **identity(self.group.suite, spec),
+                        **self._totals(),
+                        status=status,
+                        error=error,
+                    )
+                )
                 for spec in self.group.specs
             ]
         return [self._result(member) for member in self.members]

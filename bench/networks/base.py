@@ -56,9 +56,7 @@ class Critic(nn.Module):
         raise NotImplementedError
 
 
-def build(
-    make: Callable[[], nn.Module], init: Initialization, seed: int, stream: str
-) -> nn.Module:
+def build(make: Callable[[], nn.Module], init: Initialization, seed: int, stream: str) -> nn.Module:
     """A module whose initial weights depend on (seed, stream) alone.
 
     Layers draw their first weights from torch's global generator when they are constructed; it is

@@ -36,7 +36,11 @@ class DCGAN(Network):
         def norm(module: nn.Module, width: int) -> list[nn.Module]:
             kind = nn.BatchNorm1d if isinstance(module, nn.Linear) else nn.BatchNorm2d
             # no running statistics: vmap accepts none, and evaluation estimates its own
-            return [module, kind(width, eps=_EPS, track_running_stats=False), nn.LeakyReLU(self.slope)]
+            return [
+                module,
+                kind(width, eps=_EPS, track_running_stats=False),
+                nn.LeakyReLU(self.slope),
+            ]
 
         def up(inputs: int, outputs: int, stride: int) -> nn.ConvTranspose2d:
             return nn.ConvTranspose2d(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
 
 import torch
 
@@ -26,46 +25,30 @@ class Turnstile:
 
     def __init__(self, folder: str | None) -> None:
         """`folder` is one that all groups of a run see; None where there is one group at a time."""
-        self._files: tuple[IO[bytes], IO[bytes]] | None = None
-        if folder is not None and fcntl is not None:
-            self._files = (Path(folder, "gate").open("ab"), Path(folder, "room").open("ab"))
+        self._folder = folder if fcntl is not None else None
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Beside other groups; waits while one of them is timed alone."""
         with ExitStack() as held:
-            with self._hold(0, shared=True):
-                held.enter_context(self._hold(1, shared=True))
+            with self._hold("gate", shared=True):
+                held.enter_context(self._hold("room", shared=True))
             yield
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """With nothing beside it; waits until the others reach the end of what they are at."""
-        with self._hold(0, shared=False), self._hold(1, shared=False):
+        with self._hold("gate", shared=False), self._hold("room", shared=False):
             yield
 
-    def _hold(self, which: int, *, shared: bool) -> nullcontext[None] | _Held:
-        if self._files is None:
-            return nullcontext()
-        return _Held(self._files[which], shared)
-
-    def close(self) -> None:
-        """Let go of the files."""
-        for file in self._files or ():
-            file.close()
-
-
-class _Held:
-    """One file lock, for the length of a `with`."""
-
-    def __init__(self, file: IO[bytes], shared: bool) -> None:
-        self._file, self._mode = file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-
-    def __enter__(self) -> None:
-        fcntl.flock(self._file, self._mode)
-
-    def __exit__(self, *exception: object) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_UN)
+    @contextmanager
+    def _hold(self, name: str, *, shared: bool) -> Iterator[None]:
+        if self._folder is None:
+            yield
+            return
+        with Path(self._folder, name).open("ab") as file:  # closing it lets go of the lock
+            fcntl.flock(file, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            yield
 
 
 def now(device: torch.device) -> float:

@@ -112,9 +112,7 @@ class _Pictures(Dataset[Tensor]):
 class Textbook:
     """One seed under training, in plain PyTorch."""
 
-    def __init__(
-        self, recipe: Recipe, images: Tensor, dtype: torch.dtype = torch.float32
-    ) -> None:
+    def __init__(self, recipe: Recipe, images: Tensor, dtype: torch.dtype = torch.float32) -> None:
         """`images` are the training data, uint8 (N, C, H, W); they are decoded on the CPU.
 
         Raises `UnknownName` for an objective that has no textbook form.

@@ -1,0 +1,46 @@
+"""One command a habit, the same here and in CI: `nox -s tests`, `nox -s lint`, `nox -s types`.
+
+The sessions run in the environment that nox itself was installed into, by
+`pip install -e ".[dev]"`: torch with its CUDA libraries weighs several gigabytes, and one copy of
+it is enough.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import nox
+
+nox.options.sessions = ["tests", "lint", "types"]
+nox.options.default_venv_backend = "none"
+
+
+def run(session: nox.Session, *arguments: str) -> None:
+    """Run a module of this environment."""
+    session.run(sys.executable, "-m", *arguments)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test; arguments go to pytest: `nox -s tests -- -k parity`."""
+    run(session, "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff: rules and format."""
+    run(session, "ruff", "check", ".")
+    run(session, "ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    run(session, "mypy")
+
+
+@nox.session
+def compare(session: nox.Session) -> None:
+    """The comparison on MNIST and its report; arguments go to `bench run`."""
+    run(session, "bench", "run", "suites/mnist_compare.toml", *session.posargs)
+    run(session, "bench", "report", "suites/mnist_compare.toml")

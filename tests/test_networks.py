@@ -1,0 +1,111 @@
+"""Networks: sizes of the published recipes, ranges, first weights, and batch norm when judged."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from bench import registry
+from bench.errors import DataError
+from bench.networks.base import build, to_range, to_uint8, with_population_statistics
+from bench.networks.dcgan import DCGAN
+from bench.networks.init import glorot_uniform, normal_002, torch_default
+from bench.networks.mlp import MLP
+
+SHAPE = (1, 28, 28)
+
+
+def size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_mlp_has_the_tutorials_sizes():
+    assert size(MLP().generator(SHAPE)) == 247_440
+    assert size(MLP().critic(SHAPE)) == 233_985
+
+
+def test_dcgan_has_the_keras_tutorials_sizes():
+    # dense, two transposed convolutions, scale and shift of three batch norms, the last convolution
+    generator = 100 * 12544 + 256 * 128 * 25 + 128 * 64 * 25 + 2 * (12544 + 128 + 64) + 64 * 25
+    assert size(DCGAN().generator(SHAPE)) == generator
+    assert size(DCGAN().critic(SHAPE)) == (25 * 64 + 64) + (64 * 128 * 25 + 128) + (6272 + 1)
+
+
+@pytest.mark.parametrize("name", registry.BUILT_IN["networks"])
+def test_pair_fits_together(name):
+    network = registry.load("networks", name)()
+    samples = network.generator(SHAPE)(torch.randn(4, network.latent_dim))
+    assert samples.shape == (4, *SHAPE)
+    assert samples.min() >= network.range[0]
+    assert samples.max() <= network.range[1]
+    assert network.critic(SHAPE)(samples).shape == (4,)
+
+
+def test_dcgan_says_which_shape_it_needs():
+    with pytest.raises(DataError, match=r"shape \(3, 32, 32\), expected \(C, 28, 28\)"):
+        DCGAN().critic((3, 32, 32))
+
+
+@pytest.mark.parametrize("span", [(-1.0, 1.0), (0.0, 1.0)])
+def test_every_grey_level_survives_the_way_there_and_back(span):
+    levels = torch.arange(256, dtype=torch.uint8)
+    there = to_range(levels, span, torch.float32)
+    assert (there[0], there[-1]) == span
+    assert torch.equal(to_uint8(there, span), levels)
+
+
+def test_out_of_range_values_are_clamped_not_wrapped():
+    assert to_uint8(torch.tensor([-2.0, 2.0]), (-1.0, 1.0)).tolist() == [0, 255]
+
+
+def test_first_weights_depend_on_the_seed_alone_and_leave_the_global_generator():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    one, same, other = (
+        build(lambda: MLP().critic(SHAPE), torch_default, seed, "critic") for seed in (0, 0, 1)
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+    weights = [next(module.parameters()) for module in (one, same, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_initialisations_have_their_published_spread():
+    layer = nn.Linear(784, 256)
+    glorot_uniform(layer, torch.Generator().manual_seed(0))
+    bound = (6 / (784 + 256)) ** 0.5
+    assert layer.weight.abs().max().item() == pytest.approx(bound, rel=1e-3)
+    assert layer.weight.std().item() == pytest.approx(bound / 3**0.5, rel=1e-2)
+    normal_002(layer, torch.Generator().manual_seed(0))
+    assert layer.weight.std().item() == pytest.approx(0.02, rel=1e-2)
+    assert layer.bias.abs().max() == 0
+
+
+def test_dropout_keeps_the_mean_and_drops_what_its_masks_say():
+    critic = DCGAN(dropout=0.3).critic(SHAPE)
+    x = torch.randn(3, *SHAPE)
+    everything = [torch.ones(3, *shape, dtype=torch.bool) for shape in critic.mask_shapes]
+    nothing = [~mask for mask in everything]
+    kept = critic(x, everything) - critic.score.bias
+    assert torch.allclose(critic(x, nothing), critic.score.bias.expand(3))
+    assert kept.shape == (3,)
+    assert not torch.allclose(kept, critic(x) - critic.score.bias)  # scaled by 1 / 0.7
+
+
+def test_judged_batch_norm_does_not_depend_on_the_batch():
+    generator = DCGAN().generator(SHAPE)
+    latents = [torch.randn(16, 100) for _ in range(8)]
+    judged = with_population_statistics(generator, latents)
+    x = torch.randn(6, 100)
+    assert torch.allclose(judged(x)[:2], judged(x[:2]), atol=1e-5)
+    assert not torch.allclose(generator(x)[:2], generator(x[:2]), atol=1e-3)
+
+
+def test_population_statistics_are_the_mean_over_batches():
+    norm = nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False))
+    batches = [torch.randn(32, 3) * 2 + 5 for _ in range(10)]
+    judged = with_population_statistics(norm, batches)
+    assert torch.allclose(judged[0].running_mean, torch.cat(batches).mean(0), atol=1e-5)
+    expected = torch.stack([batch.var(0) for batch in batches]).mean(0)
+    assert torch.allclose(judged[0].running_var, expected, atol=1e-5)

@@ -1,0 +1,180 @@
+"""Batches, blocks and clocks: what feeds the steps and what surrounds them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+import pytest
+import torch
+
+from bench.networks.init import torch_default
+from bench.networks.mlp import MLP
+from bench.objectives.wgan import WGAN, WGANGP
+from bench.optimizers import SGD, Adam, RMSprop
+from bench.schedules import Constant, Cosine, Linear
+from bench.training.base import Recipe
+from bench.training.clock import Turnstile
+from bench.training.diagnostics import diagnostics
+from bench.training.loop import SOLO_BLOCKS, blocks, train
+from bench.training.stacked import Stacked
+from bench.training.textbook import Textbook
+
+SMALL = MLP(latent_dim=4, generator_widths=(8,), critic_widths=(8,))
+
+
+def recipe(**changes) -> Recipe:
+    parts = {
+        "network": SMALL, "objective": WGANGP(), "optimizer": Adam(), "schedule": Constant(),
+        "init": torch_default, "seeds": (0,), "critic_steps": 2, "batch_size": 4,
+    }  # fmt: skip
+    return Recipe(**parts | changes)
+
+
+def pictures(n=10, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (n, 1, 6, 6), dtype=torch.uint8, generator=draw)
+
+
+def batches(images, **changes):
+    made = recipe(**changes)
+    return made.batches(images, made.critic(tuple(images.shape[1:]), 0))
+
+
+def test_an_epoch_shows_every_image_once_and_drops_the_remainder():
+    drawn = batches(pictures(10), critic_steps=1, batch_size=3)
+    epochs = [[drawn.critic(step, 0).indices[0].tolist() for step in range(n, n + 3)] for n in (0, 3)]
+    for epoch in epochs:
+        flat = sum(epoch, [])
+        assert len(set(flat)) == 9
+    assert epochs[0] != epochs[1]
+
+
+def test_a_batch_is_the_same_whatever_was_drawn_before():
+    fresh, used = batches(pictures()), batches(pictures())
+    for step in (0, 49, 51):
+        used.critic(step, 1)
+    one, other = fresh.critic(120, 1), used.critic(120, 1)
+    assert torch.equal(one.indices, other.indices)
+    assert torch.equal(one.latents, other.latents)
+    assert torch.equal(one.noise["epsilon"], other.noise["epsilon"])
+
+
+def test_a_members_batches_do_not_depend_on_its_group():
+    alone, group = batches(pictures(), seeds=(5,)), batches(pictures(), seeds=(3, 5))
+    assert torch.equal(alone.critic(7, 0).latents[0], group.critic(7, 0).latents[1])
+    assert torch.equal(alone.critic(7, 0).indices[0], group.critic(7, 0).indices[1])
+
+
+def test_critic_steps_and_the_generator_step_get_latents_of_their_own():
+    drawn = batches(pictures())
+    three = [drawn.critic(0, 0).latents, drawn.critic(0, 1).latents, drawn.generator(0).latents]
+    assert len({tuple(latents.flatten().tolist()) for latents in three}) == 3
+
+
+def test_blocks_end_at_evaluations_and_at_the_end():
+    assert list(blocks(120, 70)) == [(0, 50), (50, 70), (70, 100), (100, 120)]
+    assert list(blocks(7, 100)) == [(0, 7)]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "objective"), [(Adam(), WGANGP()), (RMSprop(), WGAN()), (SGD(momentum=0.9), WGAN())]
+)
+def test_warming_up_changes_nothing(optimizer, objective):
+    made = recipe(optimizer=optimizer, objective=objective)
+    warm, cold = (Stacked(made, pictures(), compiled=False) for _ in range(2))
+    warm.warm_up()
+    warm.advance(0, 5, 5)
+    cold.advance(0, 5, 5)
+    for name, value in cold.critic_parameters.items():
+        assert torch.equal(value, warm.critic_parameters[name])
+
+
+@pytest.mark.parametrize("engine", [lambda *a: Stacked(*a, compiled=False), Textbook])
+def test_learning_rate_follows_its_schedule_to_zero(engine):
+    made = recipe(schedule=Linear(to=0.0), optimizer=SGD(lr=0.1), objective=WGAN(clip=1.0))
+    engine = engine(made, pictures())
+    before = engine.generator(0).state_dict()
+    engine.advance(5, 6, 5)  # at the end of the schedule nothing moves
+    for name, value in engine.generator(0).state_dict().items():
+        assert torch.equal(value, before[name])
+    engine.advance(0, 1, 5)
+    assert any(not torch.equal(v, before[k]) for k, v in engine.generator(0).state_dict().items())
+
+
+def test_schedules_go_from_one_to_their_end():
+    assert [Linear(to=0.2).factor(done) for done in (0, 0.5, 1)] == pytest.approx([1, 0.6, 0.2])
+    assert [Cosine(to=0.2).factor(done) for done in (0, 0.5, 1)] == pytest.approx([1, 0.6, 0.2])
+    assert Constant().factor(0.7) == 1
+
+
+def test_stacked_optimiser_is_torchs_own_for_each_member():
+    for kind in (Adam(lr=0.01), RMSprop(lr=0.01), SGD(lr=0.01, momentum=0.9)):
+        members = [torch.randn(3, generator=torch.Generator().manual_seed(k)) for k in (0, 1)]
+        stacked = torch.stack(members)
+        together = kind.stacked([stacked], torch.tensor(kind.lr, dtype=torch.float64))
+        alone = [torch.nn.Parameter(member.clone()) for member in members]
+        each = [kind.plain([parameter]) for parameter in alone]
+        for step in range(4):
+            stacked.grad = torch.stack([torch.full((3,), 0.1 * (step + k + 1)) for k in (0, 1)])
+            together.step()
+            for k, parameter in enumerate(alone):
+                parameter.grad = torch.full((3,), 0.1 * (step + k + 1))
+                each[k].step()
+        assert torch.allclose(stacked, torch.stack([p.detach() for p in alone]), atol=1e-7), kind
+
+
+def test_only_the_first_blocks_after_the_warm_up_are_timed_alone():
+    engine = Stacked(recipe(), pictures(), compiled=False)
+    made = train(
+        engine, torch.device("cpu"), steps=300, every=60, solo=True, turnstile=Turnstile(None)
+    )
+    phases = [block.phase for block in made]
+    assert phases[0] == "warmup"
+    assert phases[1 : 1 + SOLO_BLOCKS] == ["solo"] * SOLO_BLOCKS
+    assert set(phases[1 + SOLO_BLOCKS :]) == {"train"}
+
+
+def _hold(folder, entered, release):
+    with Turnstile(folder).together():
+        entered.set()
+        release.wait(30)
+
+
+def test_one_that_is_timed_alone_waits_for_the_others_and_for_no_dead_one(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    entered, release = spawn.Event(), spawn.Event()
+    other = spawn.Process(target=_hold, args=(str(tmp_path), entered, release))
+    other.start()
+    assert entered.wait(60)
+    start = time.monotonic()
+    other.kill()
+    with Turnstile(str(tmp_path)).alone():
+        waited = time.monotonic() - start
+    other.join()
+    assert waited < 10
+
+
+def test_the_room_is_not_entered_while_one_is_alone(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    entered, release = spawn.Event(), spawn.Event()
+    with Turnstile(str(tmp_path)).alone():
+        other = spawn.Process(target=_hold, args=(str(tmp_path), entered, release))
+        other.start()
+        assert not entered.wait(3)
+    assert entered.wait(60)
+    release.set()
+    other.join()
+
+
+def test_diagnostics_of_a_linear_critic_are_known():
+    network = MLP(latent_dim=4, generator_widths=(8,), critic_widths=(8,), slope=1.0)
+    critic, generator = network.critic((1, 6, 6)), network.generator((1, 6, 6))
+    for parameter in critic.parameters():
+        torch.nn.init.constant_(parameter, 0.01)
+    measured = diagnostics(0, network, WGAN(clip=0.01), pictures(40))(generator, critic)
+    slope = 8 * 0.01 * 0.01 * 6  # each of 36 inputs has the slope 8 · 0.01², and √36 = 6
+    assert measured["lipschitz_p50"] == pytest.approx(slope, rel=1e-4)
+    assert measured["lipschitz_max"] == pytest.approx(slope, rel=1e-4)
+    assert measured["at_clip_bound"] == 1.0
+    assert diagnostics(0, network, WGANGP(), pictures(40))(generator, critic)["at_clip_bound"] is None
