@@ -12,7 +12,7 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torchvision.utils import make_grid
 
 import bench
-from bench import environment, registry, seeding
+from bench import environment, seeding
 from bench.errors import DataError, RunTimeout
 from bench.metrics.evaluator import Evaluator, Measurement
 from bench.networks.base import to_uint8, with_population_statistics
@@ -55,6 +55,7 @@ _GENERATED = 500
 """Samples generated at once."""
 _POPULATION = 32
 """Batches of latents behind a batch norm's population statistics."""
+_CURVES = {column.name for column in fields(CurveRow)}
 
 
 def execute(group: Group, placement: Placement, emit: Emit) -> Sequence[RunResult]:
@@ -230,13 +231,15 @@ class _Recording:
             self.spec.evaluation.every.generator_steps(*sizes),
         )
 
-    def _counts(self, step: int) -> dict[str, int]:
-        """How far a run has come after `step` generator steps, in each unit."""
+    def _place(self, member: _Member, step: int) -> dict[str, Any]:
+        """The columns that say which run a row is of, and how far it had come."""
         critic_steps = step * self.spec.critic_steps
         return {
+            "run_id": member.spec.run_id,
             "generator_step": step,
             "critic_steps": critic_steps,
             "images": critic_steps * self.spec.batch_size,
+            "train_seconds": self.train_seconds,
         }
 
     def _block(self, block: Block, steps: int, engine: Engine) -> None:
@@ -256,15 +259,12 @@ class _Recording:
             means = {name: values[k] for name, values in block.means.items()}
             finite = all(map(math.isfinite, means.values()))
             measured = member.measure(engine.generator(k), engine.critic(k)) if finite else {}
-            columns = {**means, **measured}
-            member.curves.append(
-                CurveRow(
-                    run_id=run_id,
-                    **self._counts(block.stop),
-                    train_seconds=self.train_seconds,
-                    **{name: _finite(value) for name, value in columns.items()},
-                )
-            )
+            columns: dict[str, Any] = {
+                name: _finite(value)
+                for name, value in {**means, **measured}.items()
+                if name in _CURVES  # a third party's objective may log terms of its own
+            }
+            member.curves.append(CurveRow(**self._place(member, block.stop), **columns))
             self._stand(member, block.stop)
             if not finite:
                 lost = ", ".join(sorted(n for n, v in means.items() if not math.isfinite(v)))
@@ -277,15 +277,15 @@ class _Recording:
         self._say("training", block.stop, steps, count / block.seconds)
 
     def _stand(self, member: _Member, step: int) -> None:
-        counts = self._counts(step)
+        place = self._place(member, step)
         member.done = {
             "status": "completed",
             "error": None,
-            "generator_steps": counts["generator_step"],
-            "critic_steps": counts["critic_steps"],
-            "images": counts["images"],
+            "generator_steps": place["generator_step"],
+            "critic_steps": place["critic_steps"],
+            "images": place["images"],
             "train_seconds": self.train_seconds,
-            "images_per_second": counts["images"] / self.train_seconds,
+            "images_per_second": place["images"] / self.train_seconds,
         }
 
     def _evaluation(self, block: Block, steps: int, engine: Engine, evaluator: Evaluator) -> None:
@@ -318,14 +318,7 @@ class _Recording:
         for each in measured:
             row = asdict(each)
             reason = row.pop("error")
-            member.metrics.append(
-                MetricRow(
-                    run_id=member.spec.run_id,
-                    **self._counts(step),
-                    train_seconds=self.train_seconds,
-                    **row,
-                )
-            )
+            member.metrics.append(MetricRow(**self._place(member, step), **row))
             if reason is not None:
                 self._note(f"{each.metric} has no value at step {step}: {reason}")
             elif member is self.members[0] and each.value is not None:
@@ -391,7 +384,7 @@ def _evaluator(
 def _generate(generator: nn.Module, latents: Tensor, span: tuple[float, float]) -> Tensor:
     """uint8 images (N, *shape), a few hundred at a time."""
     with torch.inference_mode():
-        parts = [to_uint8(generator(part), span) for part in latents.split(_GENERATED)]
+        parts = [to_uint8(generator(part), span) for part in torch.split(latents, _GENERATED)]
     return torch.cat(parts)
 
 

@@ -1,0 +1,1 @@
+"""Losses, and what happens after a critic step."""

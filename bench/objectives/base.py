@@ -41,7 +41,7 @@ class Objective(ABC):
     def generator_loss(self, critic: Scores, fake: Tensor) -> Tensor:
         """The generator's 0-d loss on its own samples (B, *shape)."""
 
-    def constrain(self, parameters: Iterable[Tensor]) -> None:
+    def constrain(self, parameters: Iterable[Tensor]) -> None:  # noqa: B027 - optional on purpose
         """Project the critic's parameters, in place, after each of its updates; nothing here."""
 
     @property

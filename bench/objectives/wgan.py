@@ -1,4 +1,4 @@
-"""Wasserstein GANs: the critic estimates the earth mover's distance, up to its Lipschitz constant."""
+"""Wasserstein GANs: the critic estimates the earth mover's distance, up to its own slope."""
 
 from __future__ import annotations
 
@@ -71,5 +71,5 @@ class WGANGP(Objective):
 
 def gradient_norms(critic: Scores, x: Tensor) -> Tensor:
     """‖∇c(x)‖₂ of each sample: (B, *shape) → (B,), differentiable in the critic's parameters."""
-    gradient = torch.func.grad(lambda points: critic(points).sum())(x)
+    gradient: Tensor = torch.func.grad(lambda points: critic(points).sum())(x)
     return (gradient.flatten(1).square().sum(1) + _TINY).sqrt()

@@ -1,7 +1,7 @@
-"""What a step is fed: image indices, latents, and the numbers an objective or a critic asks for.
+"""What a step is fed: image indices, latents, what an objective or a critic asks for.
 
-Latents and noise are drawn a block of generator iterations at a time, each block of each stream from
-a generator of its own (`bench.seeding`), so any step's batch can be drawn again without the
+Latents and noise are drawn a block of generator iterations at a time, each block of each stream
+from a generator of its own (`bench.seeding`), so any step's batch can be drawn again without the
 ones before it.  Real batches walk through a fresh permutation of the data each epoch, the
 remainder dropped: what a shuffling DataLoader with `drop_last` does.
 """

@@ -48,7 +48,8 @@ def _gradient_norms(critic: Critic, points: Tensor) -> Tensor:
     """‖∇c‖₂ at each point: (N, *shape) → (N,)."""
     points = points.detach().requires_grad_()
     (gradients,) = torch.autograd.grad(critic(points).sum(), points)
-    return gradients.flatten(1).norm(dim=1)
+    norms: Tensor = torch.linalg.vector_norm(gradients.flatten(1), dim=1)
+    return norms
 
 
 def _share_at(critic: Critic, bound: float | None) -> float | None:

@@ -13,7 +13,7 @@ from bench.training.batches import BLOCK
 from bench.training.clock import Turnstile, now
 
 SOLO_BLOCKS = 3
-"""Blocks, after the first, that are trained with nothing beside them where a step's cost is asked."""
+"""Blocks after the first that are trained with nothing beside them, where a cost is asked."""
 
 
 @dataclass(frozen=True)

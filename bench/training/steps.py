@@ -41,7 +41,7 @@ class Pair:
         return samples
 
     def _scores(self, parameters: Parameters, keep: Sequence[Tensor]) -> Scores:
-        """The critic as a function of samples alone; call i drops by the i-th masks (calls, B, …)."""
+        """The critic as a function of samples alone; call i uses masks i."""
         calls = iter(range(keep[0].shape[0])) if keep else None
 
         def scores(x: Tensor) -> Tensor:

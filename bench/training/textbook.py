@@ -155,7 +155,7 @@ class Textbook:
         self.critic_optimizer.zero_grad()
         score = self._score(keep)
         terms = self._form.critic(self._recipe.objective, score, real, fake, noise)
-        terms["critic_loss"].backward()
+        terms["critic_loss"].backward()  # type: ignore[no-untyped-call] # torch's
         terms["critic_grad_norm"] = _norm(self.critic_module)
         self.critic_optimizer.step()
         self._form.constrain(self._recipe.objective, self.critic_module)
@@ -165,7 +165,7 @@ class Textbook:
         """Update the generator on latents (B, latent_dim)."""
         self.generator_optimizer.zero_grad()
         loss = self._form.generator(self._score(keep)(self.generator_module(latents), 0))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call] # torch's
         norm = _norm(self.generator_module)
         self.generator_optimizer.step()
         return {"generator_loss": loss.detach(), "generator_grad_norm": norm}
