@@ -400,9 +400,12 @@ def _grid(images: Tensor) -> bytes:
 
 
 def _weights(module: nn.Module, spec: RunSpec) -> bytes:
-    """The module's state as safetensors; what it belongs to stands in the metadata."""
+    """The module's state as safetensors, with the spec as metadata.
+
+    One entry of metadata and no more: several are written in no fixed order.
+    """
     state = {name: value.contiguous().cpu() for name, value in module.state_dict().items()}
-    return safetensors.torch.save(state, {"run_id": spec.run_id, "spec": spec.to_json()})
+    return safetensors.torch.save(state, {"spec": spec.to_json()})
 
 
 def _finite(value: float | None) -> float | None:

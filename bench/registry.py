@@ -97,7 +97,9 @@ def entries(kind: str) -> dict[str, Entry]:
 
 def load(kind: str, name: str) -> Any:
     """The part itself; raises `UnknownName`, with a suggestion, if there is none."""
-    known = entries(kind)
+    known = BUILT_IN.get(kind, {})
+    if name not in known:  # only then ask what else is installed, which takes some milliseconds
+        known = entries(kind)
     if name not in known:
         article = "an" if kind[0] in "aeiou" else "a"
         raise UnknownName(f"{name!r} is not {article} {kind[:-1]}{suggestion(name, known)}")
@@ -107,5 +109,7 @@ def load(kind: str, name: str) -> Any:
 
 def label(kind: str, name: str) -> str:
     """How text and figures call a part; an unknown one by its own name (old results)."""
-    known = entries(kind)
+    known = BUILT_IN.get(kind, {})
+    if name not in known:
+        known = entries(kind)
     return known[name].label if name in known else name

@@ -1,0 +1,107 @@
+"""Suite → runs: what is to be done, in which order, and what of it is not done yet.
+
+The order is seed-major: the first seed of every variant comes before the second of any, so that
+what is there when a run is cut short can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from bench.environment import available_devices, resolve_device
+from bench.records import Group, RunSpec
+from bench.suite import Suite, Variant
+
+
+def expand(suite: Suite) -> tuple[RunSpec, ...]:
+    """Every run of a suite, the members of a group side by side.
+
+    A device's type is what a run is known by; `auto` becomes `cuda` where there is one.  A
+    variant's seeds are dealt to groups in the order of the matrix; the last group may be smaller.
+    Raises `DeviceError` for a device that this machine does not have.
+    """
+    types = {name: resolve_device(name) for name in suite.devices}
+    seeds: dict[tuple[str, str], list[int]] = {}
+    for cell in suite.cells:
+        dealt = seeds.setdefault((cell.variant, types[cell.device]), [])
+        if cell.seed not in dealt:
+            dealt.append(cell.seed)
+    order = {seed: place for place, seed in enumerate(suite.seeds)}
+    groups = [
+        group
+        for (name, device), dealt in seeds.items()
+        for group in _groups(suite.recipes[name], device, sorted(dealt, key=order.__getitem__))
+    ]
+    groups.sort(key=lambda group: order[group[0].seed])  # stable: variants stay in their order
+    return tuple(spec for group in groups for spec in group)
+
+
+def _groups(variant: Variant, device: str, seeds: Sequence[int]) -> Iterator[list[RunSpec]]:
+    for start in range(0, len(seeds), variant.group):
+        members = tuple(seeds[start : start + variant.group])
+        yield [_spec(variant, device, seed, members) for seed in members]
+
+
+def _spec(variant: Variant, device: str, seed: int, group: tuple[int, ...]) -> RunSpec:
+    return RunSpec(
+        variant=variant.name,
+        dataset=variant.dataset,
+        network=variant.network,
+        objective=variant.objective,
+        optimizer=variant.optimizer,
+        schedule=variant.schedule,
+        init=variant.init,
+        critic_steps=variant.critic_steps,
+        batch_size=variant.batch_size,
+        budget=variant.budget,
+        engine=variant.engine,
+        precision=variant.precision,
+        evaluation=variant.evaluation,
+        seed=seed,
+        group=group,
+        device=device,
+    )
+
+
+def pending(specs: Sequence[RunSpec], finished: Collection[str]) -> tuple[RunSpec, ...]:
+    """The runs that are not finished, by `run_id`; a group with one missing is done again whole."""
+    missing = {_leader(spec) for spec in specs if spec.run_id not in finished}
+    return tuple(spec for spec in specs if _leader(spec) in missing)
+
+
+def groups(specs: Sequence[RunSpec], suite_name: str) -> tuple[Group, ...]:
+    """The runs, put together as they are trained, in the order of each group's first.
+
+    The first group of each variant on each type of device has its step timed alone (`solo`).
+    """
+    members: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        members.setdefault(_leader(spec), []).append(spec)
+    first: dict[tuple[str, str], str] = {}
+    for leader, group in members.items():
+        first.setdefault((group[0].variant, group[0].device), leader)
+    return tuple(
+        Group(suite_name, tuple(group), solo=leader in first.values())
+        for leader, group in members.items()
+    )
+
+
+def _leader(spec: RunSpec) -> str:
+    """The `run_id` of the first of a run's group, which is the same for all of its members."""
+    return replace(spec, seed=spec.group[0]).run_id
+
+
+def devices(suite: Suite) -> tuple[str, ...]:
+    """The physical devices that an executor may use: `cpu`, `cuda:0`, …
+
+    `cuda` and `auto` stand for every GPU, `cuda:1` for that one.  Raises `DeviceError` for a
+    device that this machine does not have.
+    """
+    available = available_devices()
+    pool: list[str] = []
+    for name in suite.devices:
+        kind = resolve_device(name)
+        wanted = [name] if name in available else [one for one in available if one.startswith(kind)]
+        pool += [one for one in wanted if one not in pool]
+    return tuple(pool)

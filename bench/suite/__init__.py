@@ -1,0 +1,182 @@
+"""Reading a suite: TOML → layers of settings → checked variants → `Suite`.
+
+The layers, each over the one before: built-in defaults, the suite's own tables, the variant's
+preset, the variant, what the matrix sweeps, what `--set` says.  So `--set training.batch_size=32`
+holds for every variant, and `--set variant.wgan.clip=0.1` for that one.  A layer that names
+another part (another network, another objective) starts its options afresh.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.errors import suggestion
+from bench.suite.base import (
+    SHARED,
+    Layer,
+    Leaf,
+    Origin,
+    Problem,
+    locate,
+    nest,
+    overlay,
+    refuse,
+)
+from bench.suite.document import Declared, declared, document, head, shared, table, variant_sets
+from bench.suite.matrix import cells
+from bench.suite.models import Cell, Matrix, Primary, Suite, Variant
+from bench.suite.overrides import read_overrides
+from bench.suite.positions import Source, read
+from bench.suite.sweeps import Draft, drafts, split, sweeps
+from bench.suite.variants import BUILT_IN, resolve, shared_problems
+
+__all__ = ["Cell", "Primary", "Suite", "Variant", "load_suite"]
+
+
+def load_suite(
+    path: Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    variants: Sequence[str] = (),
+    seeds: Sequence[int] | None = None,
+    devices: Sequence[str] = (),
+) -> Suite:
+    """The suite in a TOML file, checked whole.
+
+    `overrides` are KEY=VALUE as after `--set`; `variants` keeps those named (a swept one by its own
+    name or that of the variant it is made of); `seeds` and `devices` replace the matrix's.
+    Raises `SuiteError`, one line for the first thing that is wrong, by position.
+    """
+    source, sets = read(path), read_overrides(overrides)
+    settings = overlay(document(source, sets), _options(seeds, devices))
+    name, title = head(settings, source)
+    written = declared(source, sets)
+    own, swept = split(settings)
+    matrix = table(Matrix, "matrix", nest(own), settings, source)
+    primary = table(Primary, "primary", nest(settings).get("primary", {}), settings, source)
+    made = drafts(list(written), sweeps(swept, list(written)), matrix)
+    found, asked = cells(made, matrix, own)
+    asked = _chosen(found, asked, variants, seeds, devices)
+    recipes = _recipes(source, sets, written, found, asked)
+    refuse(_unmeasured(source, settings, primary, recipes))
+    return Suite(
+        name=name,
+        title=title,
+        path=Path(path),
+        text=source.text,
+        overrides=tuple(overrides),
+        primary=primary,
+        recipes=recipes,
+        cells=tuple(asked),
+        seeds=tuple(sorted({cell.seed for cell in asked}, key=_places(matrix.seeds))),
+        devices=tuple(dict.fromkeys(cell.device for cell in asked)),
+    )
+
+
+def _places(seeds: Sequence[int]) -> Callable[[int], tuple[int, int]]:
+    """The matrix's seeds in its order, then those that `include` adds."""
+    places = {seed: place for place, seed in enumerate(seeds)}
+    return lambda seed: (places.get(seed, len(places)), seed)
+
+
+def _options(seeds: Sequence[int] | None, devices: Sequence[str]) -> Layer:
+    """What stands for the matrix's own seeds and devices."""
+    layer: Layer = {}
+    if seeds is not None:
+        numbers = [operator.index(seed) for seed in seeds]
+        layer["matrix", "seeds"] = Leaf(numbers, Origin("--seeds", 0, ""))
+    if devices:
+        layer["matrix", "devices"] = Leaf(list(devices), Origin("--device", 0, ""))
+    return layer
+
+
+def _chosen(
+    found: Sequence[Draft],
+    asked: Sequence[Cell],
+    variants: Sequence[str],
+    seeds: Sequence[int] | None,
+    devices: Sequence[str],
+) -> list[Cell]:
+    """The runs that the options of the call leave."""
+    names = {draft.name: draft.declared for draft in found}
+    for name in variants:
+        if name not in names and name not in names.values():
+            text = f"not a variant of this suite{suggestion(name, {*names, *names.values()})}"
+            refuse([Problem(Origin(f"--variant {name}", 0, ""), text)])
+    left = [
+        cell
+        for cell in asked
+        if (not variants or cell.variant in variants or names[cell.variant] in variants)
+        and (seeds is None or cell.seed in seeds)
+        and (not devices or cell.device in devices)
+    ]
+    if not left:
+        refuse(
+            [Problem(Origin("--variant, --seeds, --device", 0, ""), "these leave no run at all")]
+        )
+    return left
+
+
+def _recipes(
+    source: Source,
+    sets: Layer,
+    written: Mapping[str, Declared],
+    found: Sequence[Draft],
+    asked: Sequence[Cell],
+) -> dict[str, Variant]:
+    """The variants that have a run, each with all its layers laid over one another."""
+    base, above = shared(source), {k: v for k, v in sets.items() if k[0] in SHARED}
+    problems = shared_problems(overlay(BUILT_IN, base), source.nearest)
+    recipes: dict[str, Variant] = {}
+    for draft in found:
+        seeds = {cell.seed for cell in asked if cell.variant == draft.name}
+        if not seeds:
+            continue
+        one = written[draft.declared]
+        settings = BUILT_IN
+        for layer in (
+            base,
+            one.preset,
+            one.own,
+            draft.settings,
+            above,
+            variant_sets(sets, one.name),
+        ):
+            settings = overlay(settings, layer)
+        variant, faults = resolve(draft.name, settings, one.otherwise(source))
+        problems += faults
+        if variant is not None:
+            problems += _swept_in_vain(draft, variant, recipes.values())
+            if variant.group > len(seeds):
+                origin = locate(settings, ("training", "group"), source.nearest)
+                text = f"a group of {variant.group} needs as many seeds, found {len(seeds)}"
+                problems.append(Problem(origin, text))
+            recipes[draft.name] = variant
+    refuse(problems)
+    return recipes
+
+
+def _swept_in_vain(draft: Draft, variant: Variant, others: Iterable[Variant]) -> Iterator[Problem]:
+    """A sweep whose values a later layer replaces makes one recipe under two names."""
+    for other in others:
+        if draft.chosen and replace(other, name=variant.name) == variant:
+            same = f"{other.name!r} and {variant.name!r} come out the same"
+            text = f"{same}; something, perhaps a --set, replaces what is swept"
+            yield Problem(draft.chosen[0][0].origin, text)
+
+
+def _unmeasured(
+    source: Source, settings: Layer, primary: Primary, recipes: Mapping[str, Variant]
+) -> Iterator[Problem]:
+    """The verdict's metric must be among those that every variant is judged by."""
+    for variant in recipes.values():
+        judged = variant.evaluation.metrics
+        if primary.at == "final":
+            judged += variant.evaluation.final_metrics
+        if primary.metric not in judged:
+            origin = locate(settings, ("primary", "metric"), source.nearest)
+            text = f"{primary.metric!r} is not among the evaluation metrics of {variant.name!r}"
+            yield Problem(origin, f"{text}{suggestion(primary.metric, judged)}")

@@ -1,0 +1,215 @@
+"""What a suite declares, as frozen records; the ranges in their fields are what is checked.
+
+The pydantic ones are read from the suite file as they stand: strictly (no number for a
+string, no true for 1) and completely (a key that is not a field is an error).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass as frozen_record
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import AfterValidator, ConfigDict
+from pydantic.dataclasses import dataclass
+from pydantic_core import PydanticCustomError
+
+from bench.records import Amount, Evaluation, Part, Unit
+
+STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+OWN_WORDS = "bench"
+"""The type of pydantic's errors whose message is ours."""
+
+NAME = r"[a-z0-9_-]{1,64}"
+RESERVED = ("reference", "baselines")
+"""Folders of the results that hold what is committed; no suite may be called that."""
+
+
+def _whole(count: float) -> float:
+    if not count.is_integer():
+        raise PydanticCustomError(OWN_WORDS, "expected a whole number")
+    return count
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    seen: set[Any] = set()
+    for value in values:
+        if value in seen:
+            raise PydanticCustomError(
+                OWN_WORDS, "{value} stands there twice", {"value": repr(value)}
+            )
+        seen.add(value)
+    return values
+
+
+def _released(precision: str) -> str:
+    if precision in ("tf32", "bf16"):
+        told = "{precision} is not in this release; expected 'fp32'"
+        raise PydanticCustomError(OWN_WORDS, told, {"precision": repr(precision)})
+    if precision != "fp32":
+        told = "{precision} is not a precision; expected 'fp32'"
+        raise PydanticCustomError(OWN_WORDS, told, {"precision": repr(precision)})
+    return precision
+
+
+def _device(name: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", name):
+        told = "{name} is not a device; expected auto, cpu, cuda or cuda:N"
+        raise PydanticCustomError(OWN_WORDS, told, {"name": repr(name)})
+    return name
+
+
+Count = Annotated[int, Ge(1), Le(2**31 - 1)]
+Whole = Annotated[float, Gt(0), Le(1e15), AfterValidator(_whole)]
+Distinct = AfterValidator(_distinct)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Length:
+    """A length of training in one unit of the four; epochs may be fractions."""
+
+    images: Whole | None = None
+    epochs: Annotated[float, Gt(0), Le(1e15)] | None = None
+    generator_steps: Whole | None = None
+    critic_steps: Whole | None = None
+
+    def __post_init__(self) -> None:  # noqa: D105 - a check
+        if len(self._given()) != 1:
+            units = ", ".join(get_args(Unit))
+            raise PydanticCustomError(
+                OWN_WORDS, f"expected exactly one of {units}, such as {{ images = 64000 }}"
+            )
+
+    def _given(self) -> list[tuple[Unit, float]]:
+        counts = [(unit, getattr(self, unit)) for unit in get_args(Unit)]
+        return [(unit, count) for unit, count in counts if count is not None]
+
+    @property
+    def amount(self) -> Amount:
+        """The same as the plan's record."""
+        ((unit, count),) = self._given()
+        return Amount(unit, count)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Training:
+    """The table `[training]`."""
+
+    budget: Length
+    batch_size: Count = 64
+    engine: Literal["compiled", "eager", "textbook"] = "compiled"
+    precision: Annotated[str, AfterValidator(_released)] = "fp32"
+    group: Count = 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class Judging:
+    """The table `[evaluation]`; without `every`, a fifth of the budget."""
+
+    every: Length | None = None
+    samples: Annotated[int, Ge(2), Le(10_000_000)] = 10_000
+    metrics: Annotated[tuple[str, ...], Distinct] = ("fid", "inception_score", "modes", "class_kl")
+    final_metrics: Annotated[tuple[str, ...], Distinct] = ()
+    extractor: str = "digits"
+
+    def evaluation(self, budget: Amount) -> Evaluation:
+        """The same as the plan's record, for a run of that budget."""
+        every = self.every.amount if self.every else Amount(budget.unit, budget.count / 5)
+        return Evaluation(every, self.samples, self.metrics, self.final_metrics, self.extractor)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Rhythm:
+    """The two plain keys of a variant's recipe."""
+
+    critic_steps: Count = 1
+    init: str = "torch"
+
+
+@dataclass(frozen=True, config=STRICT)
+class Primary:
+    """What the verdict is about, declared before the runs."""
+
+    metric: str = "fid"
+    at: Literal["final", "best"] = "final"
+    margin: Annotated[float, Ge(0), Lt(1)] = 0.10
+    """Relative; smaller differences are called equal."""
+
+
+Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
+Device = Annotated[str, AfterValidator(_device)]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Matrix:
+    """The keys of `[matrix]` that are not swept."""
+
+    seeds: Annotated[tuple[Seed, ...], MinLen(1), Distinct] = (0, 1, 2, 3, 4)
+    devices: Annotated[tuple[Device, ...], MinLen(1), Distinct] = ("auto",)
+    include: tuple[dict[str, Any], ...] = ()
+    exclude: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, config=STRICT)
+class Rule:
+    """A table of `include` or `exclude`, without the settings in it; empty: any."""
+
+    variant: tuple[str, ...] = ()
+    seed: tuple[Seed, ...] = ()
+    device: tuple[Device, ...] = ()
+
+
+@frozen_record(frozen=True)
+class Variant:
+    """A recipe with all its settings in effect: every default filled in, every layer laid over."""
+
+    name: str
+    dataset: Part
+    network: Part
+    objective: Part
+    optimizer: Part
+    schedule: Part
+    init: str
+    critic_steps: int
+    batch_size: int
+    budget: Amount
+    engine: str
+    precision: str
+    group: int
+    evaluation: Evaluation
+
+
+class Cell(NamedTuple):
+    """One run asked for, by its variant's name; the device as the suite names it."""
+
+    variant: str
+    seed: int
+    device: str
+
+
+@frozen_record(frozen=True)
+class Suite:
+    """What a suite file asks for, with the options of this call laid over it."""
+
+    name: str
+    title: str
+    path: Path
+    text: str
+    """The file's text, as written."""
+    overrides: tuple[str, ...]
+    primary: Primary
+    recipes: Mapping[str, Variant]
+    """By name, in the order of the file; a swept variant once for each of its values."""
+    cells: tuple[Cell, ...]
+    """Every run asked for, variant by variant; `bench.plan` puts them in order of work."""
+    seeds: tuple[int, ...]
+    devices: tuple[str, ...]
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Their names, in order."""
+        return tuple(self.recipes)

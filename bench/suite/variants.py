@@ -1,0 +1,121 @@
+"""From the settings of a variant, all layers laid over one another, to the variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from bench.errors import suggestion
+from bench.records import Part
+from bench.suite.base import (
+    PARTS,
+    RECIPE,
+    SHARED,
+    Fault,
+    Key,
+    Layer,
+    Leaf,
+    Origin,
+    Problem,
+    locate,
+    nest,
+    shown,
+)
+from bench.suite.checks import check, check_name, check_part
+from bench.suite.models import Judging, Rhythm, Training, Variant
+
+BUILT_IN: Layer = {("schedule", "name"): Leaf("constant", Origin("built in", 0, "schedule.name"))}
+"""The lowest layer; the other defaults stand in the dataclasses of their tables."""
+
+_VARIANT_KEYS = ("name", "preset", *RECIPE, *SHARED)
+
+
+def resolve(
+    name: str, settings: Layer, otherwise: Callable[[Key], Origin]
+) -> tuple[Variant | None, list[Problem]]:
+    """The variant, or what is wrong with its settings.
+
+    `otherwise` gives the position of a setting that no layer has.
+    """
+    checked, faults = _check(nest(settings))
+    if faults:  # what is missing may be there under a wrong key: that comes first
+        faults = [fault for fault in faults if not fault.missing] or faults
+        return None, [Problem(locate(settings, f.key, otherwise), f.text) for f in faults]
+    training, judging, rhythm = checked["training"], checked["evaluation"], checked["rhythm"]
+    budget = training.budget.amount
+    return Variant(
+        name=name,
+        **{part: cast(Part, checked[part]) for part in PARTS},
+        init=rhythm.init,
+        critic_steps=rhythm.critic_steps,
+        batch_size=training.batch_size,
+        budget=budget,
+        engine=training.engine,
+        precision=training.precision,
+        group=training.group,
+        evaluation=judging.evaluation(budget),
+    ), []
+
+
+def shared_problems(settings: Layer, otherwise: Callable[[Key], Origin]) -> list[Problem]:
+    """What is wrong with the suite's own tables, though every variant may override it."""
+    _, faults = _check(nest(settings))
+    return [
+        Problem(locate(settings, fault.key, otherwise), fault.text)
+        for fault in faults
+        if fault.key[0] in SHARED and not fault.missing
+    ]
+
+
+def _check(tree: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """Every table of a variant, checked, with all faults by their key in the variant."""
+    rhythm = {key: tree[key] for key in ("critic_steps", "init") if key in tree}
+    results = {
+        **{part: _part(part, tree.get(part, {})) for part in PARTS},
+        "training": check(Training, tree.get("training", {})),
+        "evaluation": check(Judging, tree.get("evaluation", {})),
+    }
+    checked: dict[str, Any] = {name: value for name, (value, _) in results.items()}
+    found = [
+        Fault((name, *f.key), f.text, f.missing) for name, (_, fs) in results.items() for f in fs
+    ]
+    checked["rhythm"], faults = check(Rhythm, rhythm)
+    return checked, [*found, *faults, *_names(checked), *_conflicts(checked)]
+
+
+def _part(part: str, table: Any) -> tuple[Part | None, list[Fault]]:
+    if part != "objective":
+        return check_part(f"{part}s", table)
+    if table and "name" not in table:  # keys of the variant that can only be slips of the pen
+        known = [(key, suggestion(key, _VARIANT_KEYS)) for key in table]
+        return None, [Fault((key,), f"unknown key{mend}") for key, mend in known]
+    checked, faults = check_part("objectives", table, known=_VARIANT_KEYS)
+    named = f"unknown key with objective {shown(table.get('name'))}"
+    return checked, [f._replace(text=f.text.replace("unknown key", named, 1)) for f in faults]
+
+
+def _names(checked: dict[str, Any]) -> Iterator[Fault]:
+    """The names that stand alone: of an initialisation, of metrics, of an extractor."""
+    named: list[tuple[Key, str, str]] = []
+    if checked["rhythm"]:
+        named.append((("init",), "inits", checked["rhythm"].init))
+    if judging := checked["evaluation"]:
+        named.append((("evaluation", "extractor"), "extractors", judging.extractor))
+        for field in ("metrics", "final_metrics"):
+            for index, metric in enumerate(getattr(judging, field)):
+                named.append((("evaluation", field, index), "metrics", metric))
+    for key, kind, name in named:
+        text = check_name(kind, name)
+        if text:
+            yield Fault(key, text)
+
+
+def _conflicts(checked: dict[str, Any]) -> Iterator[Fault]:
+    training, judging = checked["training"], checked["evaluation"]
+    if training and training.engine == "textbook" and training.group > 1:
+        text = f"the textbook engine trains one seed at a time; expected 1, found {training.group}"
+        yield Fault(("training", "group"), text)
+    for index, metric in enumerate(judging.final_metrics if judging else ()):
+        if metric in judging.metrics:
+            text = f"{metric!r} is among evaluation.metrics, which are final too"
+            yield Fault(("evaluation", "final_metrics", index), text)
