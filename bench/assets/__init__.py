@@ -1,0 +1,1 @@
+"""Files that `bench` ships, the scripts that made them, and where they come from."""

@@ -1,0 +1,1 @@
+"""How good samples are: feature extractors, metrics, and the evaluator that applies them."""

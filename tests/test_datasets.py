@@ -1,0 +1,249 @@
+import gzip
+import hashlib
+import struct
+import threading
+from contextlib import suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import registry
+from bench.assets.build_mnist import PUBLISHED_MD5, build, idx_files
+from bench.datasets import mnist
+from bench.datasets.mnist import MNIST
+from bench.datasets.vision import KMNIST, FashionMNIST
+from bench.errors import DataError
+
+
+def idx(numbers, sizes):
+    """An IDX file of bytes, written independently of the package."""
+    return struct.pack(f">{1 + len(sizes)}i", 0x0800 + len(sizes), *sizes) + bytes(numbers)
+
+
+def write_split(folder, split, count, *, packed=False):
+    """The first images of a split of MNIST in IDX files, as torchvision names them."""
+    data = MNIST().load(split)
+    prefix = {"train": "train", "test": "t10k"}[split]
+    contents = {
+        "images-idx3": idx(data.images[:count].flatten().tolist(), (count, 28, 28)),
+        "labels-idx1": idx(data.labels[:count].tolist(), (count,)),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind, content in contents.items():
+        path = folder / f"{prefix}-{kind}-ubyte{'.gz' if packed else ''}"
+        path.write_bytes(gzip.compress(content) if packed else content)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Twenty images of each split in torchvision's layout."""
+    for split in ("train", "test"):
+        write_split(tmp_path / "MNIST" / "raw", split, 20)
+    return tmp_path
+
+
+def test_embedded_mnist_is_the_published_one():
+    files = idx_files(mnist.EMBEDDED)
+    sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+    assert sums == PUBLISHED_MD5
+
+
+def test_embedded_mnist_loads_what_the_idx_files_say():
+    files = idx_files(mnist.EMBEDDED)
+    for split, prefix in (("train", "train"), ("test", "t10k")):
+        data = MNIST().load(split)
+        assert data.images.numpy().tobytes() == files[f"{prefix}-images-idx3-ubyte"][16:]
+        assert bytes(data.labels.tolist()) == files[f"{prefix}-labels-idx1-ubyte"][8:]
+
+
+def test_embedded_mnist_has_the_known_class_counts():
+    train, test = MNIST().load("train"), MNIST().load("test")
+    assert train.labels.bincount().tolist() == [
+        *(5923, 6742, 5958, 6131, 5842),
+        *(5421, 5918, 6265, 5851, 5949),
+    ]
+    assert test.labels.bincount().tolist() == [
+        *(980, 1135, 1032, 1010, 982),
+        *(892, 958, 1028, 974, 1009),
+    ]
+
+
+def test_build_refuses_other_data(tmp_path, root):
+    with pytest.raises(ValueError, match="train-images-idx3-ubyte: MD5"):
+        build(root / "MNIST" / "raw", tmp_path / "mnist.parquet")
+
+
+def test_damaged_embedded_copy_is_named(tmp_path, monkeypatch):
+    broken = tmp_path / "mnist.parquet"
+    broken.write_bytes(mnist.EMBEDDED.read_bytes()[:100_000])
+    monkeypatch.setattr(mnist, "EMBEDDED", broken)
+    with pytest.raises(DataError, match=r"mnist\.parquet: .*install bench again"):
+        mnist._embedded.__wrapped__("train")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_every_dataset_reads_torchvisions_layout(tmp_path, name, split, packed):
+    dataset = registry.load("datasets", name)
+    folder = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}[name]
+    write_split(tmp_path / folder / "raw", split, 20, packed=packed)
+    data, expected = dataset(root=str(tmp_path)).load(split), MNIST().load(split)
+    assert data.images.shape == (20, *dataset.shape)
+    assert data.images.dtype == torch.uint8
+    assert data.labels.dtype == torch.int64
+    assert torch.equal(data.images, expected.images[:20])
+    assert torch.equal(data.labels, expected.labels[:20])
+    data.images[0] = 0  # memory that torch may write to
+
+
+def test_torchvision_reads_the_same(root):
+    from torchvision import datasets
+
+    theirs = datasets.MNIST(root, train=True)
+    ours = MNIST(root=str(root)).load("train")
+    assert torch.equal(ours.images.squeeze(1), theirs.data)
+    assert torch.equal(ours.labels, theirs.targets)
+
+
+def test_missing_folder_says_what_root_is(tmp_path):
+    with pytest.raises(DataError, match=r"'root' is the folder that holds MNIST.raw"):
+        MNIST(root=str(tmp_path / "nowhere")).load("train")
+
+
+@pytest.mark.parametrize("place", ["", "raw", "MNIST"])
+def test_files_in_the_wrong_place_are_found_and_named(tmp_path, place):
+    write_split(tmp_path / place, "test", 3)
+    with pytest.raises(DataError) as caught:
+        MNIST(root=str(tmp_path)).load("test")
+    assert f"found it in {tmp_path / place}: move it to {tmp_path / 'MNIST' / 'raw'}" in str(
+        caught.value
+    )
+
+
+def broken(content, damage):
+    return {
+        "truncated": content[:-1],
+        "too long": content + b"\0",
+        "headless": content[:6],
+        "empty": b"",
+        "other magic": idx([0] * 20, (20,)) if content[3] == 3 else idx([0] * 8, (2, 2, 2)),
+        "no items": content[:4] + bytes(4) + content[8:16] * (content[3] == 3),
+    }[damage]
+
+
+@pytest.mark.parametrize("kind", ["images-idx3", "labels-idx1"])
+@pytest.mark.parametrize(
+    "damage", ["truncated", "too long", "headless", "empty", "other magic", "no items"]
+)
+def test_damaged_file_gives_one_line_that_names_it(root, kind, damage):
+    path = root / "MNIST" / "raw" / f"train-{kind}-ubyte"
+    path.write_bytes(broken(path.read_bytes(), damage))
+    with pytest.raises(DataError) as caught:
+        MNIST(root=str(root)).load("train")
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "expected" in message
+    assert "\n" not in message
+
+
+@given(
+    content=st.one_of(
+        st.binary(max_size=40),
+        st.binary(max_size=40).map(lambda end: bytes([0, 0, 8, 3]) + end),
+        st.binary(max_size=40).map(lambda end: struct.pack(">4i", 2051, 1, 28, 28) + end),
+    ),
+    packed=st.booleans(),
+)
+def test_no_bytes_at_all_give_anything_but_a_data_error(tmp_path_factory, content, packed):
+    folder = tmp_path_factory.mktemp("fuzz") / "MNIST" / "raw"
+    write_split(folder, "test", 1)
+    (folder / "t10k-images-idx3-ubyte").unlink()
+    (folder / f"t10k-images-idx3-ubyte{'.gz' if packed else ''}").write_bytes(content)
+    with suppress(DataError):
+        MNIST(root=str(folder.parent.parent)).load("test")
+
+
+def test_other_image_size_is_refused(root):
+    path = root / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    path.write_bytes(idx([0] * 20 * 32 * 32, (20, 32, 32)))
+    with pytest.raises(DataError, match="found images of 32×32 pixels, expected 28×28"):
+        MNIST(root=str(root)).load("train")
+
+
+def test_labels_that_do_not_fit_are_refused(root):
+    path = root / "MNIST" / "raw" / "train-labels-idx1-ubyte"
+    path.write_bytes(idx([0] * 19, (19,)))
+    with pytest.raises(DataError, match="19 labels for 20 images"):
+        MNIST(root=str(root)).load("train")
+    path.write_bytes(idx([10] * 20, (20,)))
+    with pytest.raises(DataError, match="found label 10, expected 0 to 9"):
+        MNIST(root=str(root)).load("train")
+
+
+@pytest.mark.parametrize("damage", ["not gzip", "cut"])
+def test_damaged_gzip_is_named(tmp_path, damage):
+    folder = tmp_path / "MNIST" / "raw"
+    write_split(folder, "test", 20, packed=True)
+    path = folder / "t10k-images-idx3-ubyte.gz"
+    path.write_bytes(b"plain" if damage == "not gzip" else path.read_bytes()[:-30])
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz: cannot be read"):
+        MNIST(root=str(tmp_path)).load("test")
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A server on this machine that torchvision downloads Fashion-MNIST from."""
+    from torchvision import datasets
+
+    served = tmp_path / "served"
+    for split in ("train", "test"):
+        write_split(served, split, 20, packed=True)
+    resources = [
+        (path.name, hashlib.md5(path.read_bytes()).hexdigest()) for path in sorted(served.iterdir())
+    ]
+    handler = partial(_Quiet, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        monkeypatch.setattr(
+            datasets.FashionMNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"]
+        )
+        monkeypatch.setattr(datasets.FashionMNIST, "resources", resources)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_missing_data_is_downloaded_once(tmp_path, mirror, monkeypatch):
+    from torchvision import datasets
+
+    root = tmp_path / "data"
+    data = FashionMNIST(root=str(root)).load("train")
+    assert torch.equal(data.images, MNIST().load("train").images[:20])
+    assert len(list((root / "FashionMNIST" / "raw").iterdir())) == 4
+    monkeypatch.setattr(datasets.FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    assert len(FashionMNIST(root=str(root)).load("test").images) == 20
+
+
+def test_no_network_and_no_folder_says_how_to_mend(tmp_path, monkeypatch):
+    from torchvision import datasets
+
+    monkeypatch.setattr(datasets.KMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    root = tmp_path / "data"
+    with pytest.raises(DataError) as caught:
+        KMNIST(root=str(root)).load("train")
+    message = str(caught.value)
+    assert message.startswith(f"{root / 'KMNIST' / 'raw'}: the files of KMNIST are not there")
+    assert "train-images-idx3-ubyte" in message
+    assert "\n" not in message
+    assert not root.exists()
