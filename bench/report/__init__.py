@@ -1,0 +1,1 @@
+"""The report: `summary` computes, `text` and `page` render; nothing here trains or tests."""

@@ -1,0 +1,182 @@
+"""What a report says, as frozen data: computed once, then only rendered (HTML, Markdown, JSON).
+
+Format history of the JSON (`FORMAT_VERSION`):
+
+    1  the first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.records import Direction
+from bench.stats import Contrast, Description, Scale
+
+FORMAT_VERSION = 1
+
+At = Literal["final", "best"]
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What the suite declared before its runs: what the verdict is about."""
+
+    name: str
+    title: str
+    metric: str
+    at: At
+    margin: float
+    """Relative: 0.1 calls anything within 10 % equal."""
+    variants: tuple[str, ...]
+    seeds: tuple[int, ...]
+    text: str
+    """The suite file as run."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One variant: what it is made of, and what became of its runs."""
+
+    name: str
+    parts: Mapping[str, str]
+    """Heading → text, of what was declared (objective, optimiser, budget, …)."""
+    seeds: tuple[int, ...]
+    completed: int
+    diverged: int
+    failed: int
+    """Runs that ended as `failed`, `timeout` or `lost`."""
+    missing: int
+    """Declared runs of which there is no trace."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One metric of one variant: every seed's value, and their description."""
+
+    variant: str
+    values: tuple[tuple[int, float], ...]
+    """(seed, value), by seed; completed runs alone."""
+    description: Description
+
+
+@dataclass(frozen=True)
+class MetricLine:
+    """One metric at the last evaluation, over all variants."""
+
+    metric: str
+    label: str
+    """As text calls it, extractor included: `FID (digits)`."""
+    unit: str
+    better: Direction
+    scale: Scale
+    samples: int
+    extractor: str
+    extractor_sha256: str
+    reference: str
+    floor: float | None
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """A metric that comes in parts (the share of samples in each class)."""
+
+    label: str
+    classes: tuple[int, ...]
+    values: Mapping[str, tuple[tuple[int, tuple[float, ...]], ...]]
+    """Variant → (seed, share of each class)."""
+    floor: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The primary metric read in one way (final or best evaluation), and what follows from it."""
+
+    at: At
+    headline: str
+    pairs: tuple[str, ...]
+    """A sentence a pair."""
+    line: MetricLine
+    contrasts: tuple[Contrast, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one variant took: medians over its completed runs; seconds unless said otherwise."""
+
+    variant: str
+    generator_steps: float | None
+    critic_steps: float | None
+    images: float | None
+    step_ms: float | None
+    """A generator iteration measured alone."""
+    cost: float | None
+    """Generator steps × step time measured alone: comparable where machines were shared."""
+    ratio: float | None
+    """Cost over that of the cheapest variant."""
+    at_equal_cost: float | None
+    """Median primary metric at the last evaluation within the cheapest variant's cost."""
+    images_per_second: float | None
+    train_seconds: float | None
+    eval_share: float | None
+    """Evaluation time over training time."""
+    compile_seconds: float | None
+    peak_memory_bytes: float | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One run without a value to compare: diverged, failed, out of time, lost or missing."""
+
+    variant: str
+    seed: int
+    status: str
+    step: int | None
+    """The last generator step that left a row."""
+    error: str
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One combination of hardware and software, and how many runs it made."""
+
+    runs: int
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All that a report says of one suite."""
+
+    declaration: Declaration
+    metric_label: str
+    recipes: tuple[Recipe, ...]
+    readings: tuple[Reading, ...]
+    """The declared reading, then the other one; none where no run has a value."""
+    headline: str
+    notes: tuple[str, ...]
+    """What stands right below the verdict: runs that are missing, what it cannot say, cost."""
+    warnings: tuple[str, ...]
+    """What is said loudly: mixed environments, engines that were not the declared ones."""
+    lines: tuple[MetricLine, ...]
+    shares: tuple[Shares, ...]
+    costs: tuple[Cost, ...]
+    equal_cost: float | None
+    """Seconds: the cheapest variant's cost."""
+    failures: tuple[Failure, ...]
+    environments: tuple[Environment, ...]
+    reproduction: tuple[str, ...]
+    """Commands, in order."""
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in words: the headline and a sentence a pair, as the suite declared it."""
+        pairs = self.readings[0].pairs if self.readings else ()
+        return "\n".join((self.headline, *pairs))
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Every variant, in the declared order; its place is its colour."""
+        return tuple(recipe.name for recipe in self.recipes)

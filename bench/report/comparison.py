@@ -1,0 +1,149 @@
+"""Every metric of every variant: values, medians, intervals, and who beats whom."""
+
+from __future__ import annotations
+
+from statistics import median
+
+import pandas as pd
+
+from bench.errors import NotComparable
+from bench.records import Direction
+from bench.registry import label
+from bench.report.base import At, Cell, MetricLine, Shares
+from bench.report.frames import Frames, floor_of, read, vectors
+from bench.stats import Contrast, Sample, Scale, describe, family, scale_for
+
+
+def metric_label(metric: str, extractor: str) -> str:
+    """`FID (digits)`: a bare FID would be quoted against numbers of another extractor."""
+    named = label("metrics", metric)
+    return f"{named} ({label('extractors', extractor)})" if extractor else named
+
+
+def lines(frames: Frames, primary: str) -> tuple[MetricLine, ...]:
+    """Every metric at the last evaluation, the primary one first; parts of vectors left out."""
+    parts = {f"{stem}_{i}" for stem, indices in vectors(frames.metrics).items() for i in indices}
+    names = [str(name) for name in frames.metrics["metric"].unique() if name not in parts]
+    ordered = sorted(names, key=lambda name: name != primary)
+    return tuple(line(frames, name, "final") for name in ordered)
+
+
+def line(frames: Frames, metric: str, at: At) -> MetricLine:
+    """One metric over all variants, read at the last or the best evaluation."""
+    rows = frames.metrics[frames.metrics["metric"] == metric]
+    values = read(rows, frames.variants, at)
+    better: Direction = rows["better"].iloc[0]
+    unit, extractor = str(rows["unit"].iloc[0]), str(rows["extractor"].iloc[0])
+    scale = scale_of(better, unit, [value for cell in values.values() for _, value in cell])
+    cells = tuple(
+        Cell(name, values[name], describe(_sample(frames, name, values[name]), scale=scale))
+        for name in frames.variants
+    )
+    return MetricLine(
+        metric=metric,
+        label=metric_label(metric, extractor),
+        unit=unit,
+        better=better,
+        scale=scale,
+        samples=int(rows["samples"].iloc[0]),
+        extractor=extractor,
+        extractor_sha256=str(rows["extractor_sha256"].iloc[0]),
+        reference=str(rows["reference"].iloc[0]),
+        floor=floor_of(rows),
+        cells=cells,
+    )
+
+
+def scale_of(better: Direction, unit: str, values: list[float]) -> Scale:
+    """Ratios for positive metrics; differences for bounded ones and distances to a reference."""
+    return "raw" if better == "near_reference" else scale_for(values, unit=unit)
+
+
+def _sample(frames: Frames, variant: str, values: tuple[tuple[int, float], ...]) -> Sample:
+    diverged = int((frames.of(variant)["status"] == "diverged").sum())
+    return Sample(variant, tuple(value for _, value in values), diverged)
+
+
+def contrasts(frames: Frames, found: MetricLine, margin: float) -> tuple[Contrast, ...]:
+    """Every pair of variants on one metric, the better median first in each.
+
+    A relative margin on the raw scale is that share of what real data gets.  Raises
+    `NotComparable` for a metric that should be near a reference of which nothing is known.
+    """
+    ranked = [_turned(found, cell) for cell in ranking(found)]
+    samples = [_sample(frames, cell.variant, cell.values) for cell in ranked]
+    if sum(bool(sample.values or sample.diverged) for sample in samples) < 2:
+        return ()
+    return family(
+        [sample for sample in samples if sample.values or sample.diverged],
+        better="higher" if found.better == "higher" else "lower",
+        margin=absolute_margin(found, margin),
+        scale=found.scale,
+    )
+
+
+def absolute_margin(found: MetricLine, margin: float) -> float:
+    """The margin in the terms of the scale: relative on the logarithm, in units on the raw one."""
+    if found.scale == "log" or not found.floor:
+        return margin
+    return margin * abs(found.floor)
+
+
+def ranking(found: MetricLine) -> list[Cell]:
+    """The cells, best median first; those without a value last."""
+
+    def key(cell: Cell) -> tuple[bool, float]:
+        turned = [value for _, value in _turned(found, cell).values]
+        if not turned:
+            return True, 0.0
+        middle = median(turned)
+        return False, -middle if found.better == "higher" else middle
+
+    return sorted(found.cells, key=key)
+
+
+def _turned(found: MetricLine, cell: Cell) -> Cell:
+    """A cell whose values are distances to what real data gets, where that is the direction."""
+    if found.better != "near_reference":
+        return cell
+    if found.floor is None:
+        raise NotComparable(
+            f"{found.label} should be near the value of real data, and none is recorded; "
+            "expected a floor beside every value"
+        )
+    values = tuple((seed, abs(value - found.floor)) for seed, value in cell.values)
+    return Cell(cell.variant, values, cell.description)
+
+
+def shares(frames: Frames) -> tuple[Shares, ...]:
+    """Every metric that comes in parts, at the last evaluation of each completed run."""
+    return tuple(
+        _shares(frames, stem, indices) for stem, indices in vectors(frames.metrics).items()
+    )
+
+
+def _shares(frames: Frames, stem: str, indices: tuple[int, ...]) -> Shares:
+    parts = [frames.metrics[frames.metrics["metric"] == f"{stem}_{index}"] for index in indices]
+    read_parts = [read(part, frames.variants, "final") for part in parts]
+    values = {}
+    for variant in frames.variants:
+        by_seed = [dict(part[variant]) for part in read_parts]
+        seeds = [seed for seed in by_seed[0] if all(seed in part for part in by_seed)]
+        values[variant] = tuple((seed, tuple(part[seed] for part in by_seed)) for seed in seeds)
+    named = stem.replace("_", " ").capitalize()
+    extractor = str(parts[0]["extractor"].iloc[0])
+    return Shares(
+        label=f"{named} ({label('extractors', extractor)})" if extractor else named,
+        classes=indices,
+        values=values,
+        floor=tuple(floor_of(part) for part in parts),
+    )
+
+
+def median_within(frames: Frames, metric: str, variant: str, cost: float) -> float | None:
+    """The median of a metric at each run's last evaluation that a cost in seconds allows."""
+    rows = frames.metrics
+    rows = rows[(rows["metric"] == metric) & (rows["variant"] == variant)]
+    within = rows[rows["cost"] <= cost * (1 + 1e-9)]
+    values = [value for _, value in read(within, (variant,), "final")[variant]]
+    return float(pd.Series(values).median()) if values else None

@@ -1,0 +1,180 @@
+"""The tables of one suite, narrowed to what may be compared, and read seed by seed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import NotComparable
+from bench.records import Direction
+from bench.report.base import At, Declaration
+from bench.report.numbers import listed
+from bench.store import Results
+
+PROVENANCE = {
+    "extractor": "extractors",
+    "extractor_sha256": "extractor weights",
+    "samples": "sample counts",
+    "reference": "reference data",
+    "unit": "units",
+    "better": "directions",
+}
+"""What one metric's rows must agree in, and how a refusal calls it."""
+
+NOT_RECIPE = ("seed", "group", "device", "variant")
+_PART_OF_VECTOR = re.compile(r"^(?P<stem>.+)_(?P<index>\d+)$")
+
+Values = Mapping[str, tuple[tuple[int, float], ...]]
+"""Variant → (seed, value), by seed."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The runs that are compared and their rows, each row with its run's variant and seed."""
+
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    metrics: pd.DataFrame
+    variants: tuple[str, ...]
+    """Declared order first, then whatever else has runs."""
+
+    def of(self, variant: str) -> pd.DataFrame:
+        """The runs of one variant."""
+        return self.runs[self.runs["variant"] == variant]
+
+
+def select(results: Results, declaration: Declaration) -> Frames:
+    """The comparable part of the results.
+
+    A variant that ran on several devices becomes one variant a device.  Raises `NotComparable`
+    where one variant holds two recipes, or one metric two extractors, sample counts, references.
+    """
+    runs = results.runs.copy()
+    variants = _split_by_device(runs, declaration.variants)
+    _one_recipe_each(runs, declaration.name)
+    metrics = _with_run(results.metrics, runs)
+    _one_provenance_each(metrics, declaration.name)
+    return Frames(
+        runs=runs,
+        curves=_with_run(results.curves, runs),
+        metrics=metrics,
+        variants=variants,
+    )
+
+
+def _split_by_device(runs: pd.DataFrame, declared: tuple[str, ...]) -> tuple[str, ...]:
+    """Rename variants that ran on several devices, in place; answer with the order of all."""
+    order: list[str] = []
+    names = {str(name): None for name in (*declared, *runs["variant"])}
+    for name in names:
+        rows = runs["variant"] == name
+        devices = sorted({str(device) for device in runs.loc[rows, "device"]})
+        if len(devices) < 2:
+            order.append(name)
+            continue
+        runs.loc[rows, "variant"] = name + " (" + runs.loc[rows, "device"].astype(str) + ")"
+        order.extend(f"{name} ({device})" for device in devices)
+    return tuple(order)
+
+
+def _one_recipe_each(runs: pd.DataFrame, suite: str) -> None:
+    for variant, rows in runs.groupby("variant", sort=False):
+        recipes = [recipe(str(spec)) for spec in rows["spec"]]
+        differing = different(recipes)
+        if differing:
+            raise NotComparable(
+                f"{suite}: variant {variant!r} holds runs of several recipes, which differ in "
+                f"{listed(differing)}; expected one recipe a variant: give the changed one another "
+                "name, or another results folder"
+            )
+
+
+def recipe(spec: str) -> dict[str, Any]:
+    """What a run's spec declares, without what may differ between the runs of one variant."""
+    declared: dict[str, Any] = json.loads(spec)
+    return {key: value for key, value in declared.items() if key not in NOT_RECIPE}
+
+
+def different(recipes: list[dict[str, Any]]) -> list[str]:
+    """The keys in which some recipe differs from the first, in the order of the spec."""
+    keys = {key: None for each in recipes for key in each}
+    return [key for key in keys if any(r.get(key) != recipes[0].get(key) for r in recipes)]
+
+
+def _with_run(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    about = runs[["run_id", "variant", "seed", "status", "solo_step_ms"]]
+    merged = rows.merge(about, on="run_id", how="inner")
+    milliseconds = pd.to_numeric(merged["solo_step_ms"], errors="coerce")
+    return merged.assign(cost=merged["generator_step"] * milliseconds / 1000)
+
+
+def _one_provenance_each(metrics: pd.DataFrame, suite: str) -> None:
+    for metric, rows in metrics.groupby("metric", sort=False):
+        for column, noun in PROVENANCE.items():
+            found = sorted({str(value) for value in rows[column]})
+            if len(found) > 1:
+                raise NotComparable(
+                    f"{suite}: {metric} comes from {len(found)} {noun} ({', '.join(found)}); "
+                    "expected one: values of different ones must not be compared"
+                )
+
+
+def vectors(metrics: pd.DataFrame) -> dict[str, tuple[int, ...]]:
+    """Metrics that come in parts (`class_share_0`, `class_share_1`, …): stem → indices."""
+    found: dict[str, set[int]] = {}
+    for name in metrics.loc[metrics["unit"] == "share", "metric"].unique():
+        if match := _PART_OF_VECTOR.match(str(name)):
+            found.setdefault(match["stem"], set()).add(int(match["index"]))
+    return {stem: tuple(sorted(indices)) for stem, indices in found.items() if len(indices) > 1}
+
+
+def floor_of(rows: pd.DataFrame) -> float | None:
+    """What real data gets: the median over the rows, None where nothing was recorded."""
+    floors = pd.to_numeric(rows["floor"], errors="coerce").dropna()
+    return float(floors.median()) if len(floors) else None
+
+
+def read(rows: pd.DataFrame, variants: tuple[str, ...], at: At) -> Values:
+    """One value a completed run: at its last evaluation, or at its best one.
+
+    `rows` are those of one metric; a value that is not finite counts as none.
+    """
+    rows = rows[rows["status"] == "completed"].sort_values("generator_step")
+    chosen = rows.groupby("run_id").tail(1) if at == "final" else _best(rows)
+    chosen = chosen[finite(chosen["value"])].sort_values("seed")
+    return {
+        variant: tuple(
+            (int(seed), float(value))
+            for name, seed, value in zip(
+                chosen["variant"], chosen["seed"], chosen["value"], strict=True
+            )
+            if name == variant
+        )
+        for variant in variants
+    }
+
+
+def finite(values: pd.Series[float]) -> pd.Series[bool]:
+    """Which values are numbers: neither null nor infinite."""
+    return pd.to_numeric(values, errors="coerce").abs() < float("inf")
+
+
+def _best(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows[finite(rows["value"])]
+    if rows.empty:
+        return rows
+    better: Direction = rows["better"].iloc[0]
+    key = loss(rows["value"].astype(float), better, floor_of(rows))
+    return rows.loc[key.groupby(rows["run_id"]).idxmin()]
+
+
+def loss(values: pd.Series[float], better: Direction, floor: float | None) -> pd.Series[float]:
+    """The values turned so that lower is better."""
+    if better == "near_reference":
+        return (values - (floor or 0.0)).abs()
+    return values if better == "lower" else -values

@@ -1,0 +1,117 @@
+"""The report as one offline HTML page: every style, script and picture inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+import bench
+from bench.report import figures, forest, numbers, tables
+from bench.report.base import Shares, Summary
+from bench.report.frames import select
+from bench.report.gallery import Gallery, gallery
+from bench.report.palette import DARK, LIGHT, Look
+from bench.report.summary import require_comparable
+from bench.store import Results
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One suite on the page: its summary, and what is drawn from its results."""
+
+    key: str
+    """Leads every id of the chapter."""
+    summary: Summary
+    primary: list[str]
+    losses: list[tuple[str, str, list[str]]]
+    diagnostics: list[str]
+    bars: list[str]
+    others: list[str]
+    shares: list[tuple[Shares, list[str]]]
+    gallery: Gallery
+
+
+def render_html(summary: Summary, results: Results) -> str:
+    """The page of one suite."""
+    return render_side_by_side([(summary, results)])
+
+
+def render_side_by_side(suites: Sequence[tuple[Summary, Results]]) -> str:
+    """The page of several suites, their primary metrics in one table.
+
+    Raises `NotComparable` where these do not mean the same.
+    """
+    require_comparable([summary for summary, _ in suites])
+    look = Look(tuple(dict.fromkeys(name for each, _ in suites for name in each.variants)))
+    chapters = [_chapter(f"s{i}", *suite, look) for i, suite in enumerate(suites)]
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            chapters=chapters,
+            look=look,
+            css=_static("report.css").replace("LIGHT", LIGHT).replace("DARK", DARK),
+            js=_static("report.js"),
+            version=bench.__version__,
+        )
+    )
+
+
+def _chapter(key: str, summary: Summary, results: Results, look: Look) -> Chapter:
+    frames = select(results, summary.declaration)
+    subject = figures.Subject(frames, summary, look, key)
+    return Chapter(
+        key=key,
+        summary=summary,
+        primary=figures.primary(subject),
+        losses=figures.losses(subject),
+        diagnostics=figures.diagnostics(subject),
+        bars=figures.bars(subject),
+        others=figures.others(subject),
+        shares=[(found, figures.class_bars(subject, found)) for found in summary.shares],
+        gallery=gallery(frames, results),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    found = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {
+        "svg": Markup,  # drawn here, escaped where it was drawn
+        "named": tables.named,
+        "number": numbers.number,
+        "interval": numbers.interval,
+        "effect": numbers.effect,
+        "count": numbers.count,
+        "duration": numbers.duration,
+        "percent": numbers.percent,
+        "exact_percent": numbers.exact_percent,
+        "memory": numbers.memory,
+    }
+    found.globals |= {
+        "mark": tables.mark,
+        "track": tables.track,
+        "strip": tables.strip,
+        "forest": forest.forest,
+        "span": forest.span,
+        "ARROWS": numbers.ARROWS,
+        "BETTER": numbers.BETTER,
+    }
+    return found
+
+
+def _static(name: str) -> Markup:
+    return Markup((_HERE / "static" / name).read_text(encoding="utf-8"))

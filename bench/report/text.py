@@ -1,0 +1,148 @@
+"""The report as Markdown and as JSON: the numbers of the page, without its pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from math import isfinite
+from typing import Any
+
+from bench.report.base import FORMAT_VERSION, MetricLine, Summary
+from bench.report.numbers import (
+    ARROWS,
+    NONE,
+    count,
+    duration,
+    interval,
+    memory,
+    number,
+    percent,
+    plural,
+)
+
+
+def render_json(*summaries: Summary) -> str:
+    """`{"format_version": 1, "suites": [...]}`; what is not a number is null."""
+    whole = {
+        "format_version": FORMAT_VERSION,
+        "suites": [{"verdict": each.verdict, **asdict(each)} for each in summaries],
+    }
+    return json.dumps(_finite(whole), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def render_markdown(*summaries: Summary) -> str:
+    """One section a suite; text that comes from users cannot break a table or start markup."""
+    return "\n".join(_suite(summary) for summary in summaries)
+
+
+def _suite(summary: Summary) -> str:
+    declared = summary.declaration
+    blocks = [
+        f"# {_plain(declared.title)}",
+        f"**{_plain(summary.headline)}**",
+        *(f"> **Note:** {_plain(warning)}" for warning in summary.warnings),
+        _bullets(summary.readings[0].pairs if summary.readings else ()),
+        _bullets(summary.notes),
+        "## Comparison",
+        _comparison(summary),
+        "## Cost and speed",
+        _costs(summary),
+        *_failures(summary),
+        "## Environment",
+        _bullets(
+            f"{plural(each.runs, 'run')}: " + ", ".join(f"{k} {v}" for k, v in each.facts.items())
+            for each in summary.environments
+        ),
+        "## How to reproduce",
+        _code("sh", "\n".join(summary.reproduction)),
+        _code("toml", declared.text),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _comparison(summary: Summary) -> str:
+    header = ["Metric", "Variant", "Median", "95 % interval", "Seeds", "Real data"]
+    rows = [row for line in summary.lines for row in _line(line)]
+    return _table(header, rows)
+
+
+def _line(line: MetricLine) -> Iterable[list[str]]:
+    for cell in line.cells:
+        yield [
+            f"{line.label} {ARROWS[line.better]}",
+            cell.variant,
+            number(cell.description.median),
+            interval(cell.description.interval),
+            ", ".join(number(value) for _, value in cell.values) or NONE,
+            number(line.floor),
+        ]
+
+
+def _costs(summary: Summary) -> str:
+    at = f"{summary.metric_label} at {duration(summary.equal_cost)}"
+    header = ["Variant", "Step alone", "Steps", "Cost", at, "Images/s", "Compile", "Eval", "Memory"]
+    rows = [
+        [
+            row.variant,
+            f"{number(row.step_ms)} ms",
+            count(row.generator_steps),
+            duration(row.cost),
+            number(row.at_equal_cost),
+            number(row.images_per_second),
+            duration(row.compile_seconds),
+            percent(row.eval_share, 1),
+            memory(row.peak_memory_bytes),
+        ]
+        for row in summary.costs
+    ]
+    return _table(header, rows)
+
+
+def _failures(summary: Summary) -> list[str]:
+    if not summary.failures:
+        return []
+    rows = [
+        [f.variant, str(f.seed), f.status, count(f.step), f.error or NONE] for f in summary.failures
+    ]
+    return ["## Runs without a result", _table(["Variant", "Seed", "Status", "Step", "Why"], rows)]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(_plain(cell) for cell in line)} |" for line in lines)
+
+
+def _bullets(items: Iterable[str]) -> str:
+    return "\n".join(f"- {_plain(item)}" for item in items)
+
+
+def _code(language: str, text: str) -> str:
+    if not text.strip():
+        return ""
+    longest = max((len(run) for run in _ticks(text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def _ticks(text: str) -> list[str]:
+    return "".join(char if char == "`" else " " for char in text).split()
+
+
+def _plain(text: str) -> str:
+    """One line in which nothing is a tag, a link, emphasis or a column's end."""
+    flat = " ".join(text.split())
+    for char in "\\|*":
+        flat = flat.replace(char, f"\\{char}")
+    flat = flat.replace("](", "]\\(")
+    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,177 @@
+"""The verdict in words: sentences made from contrasts, never written by hand.
+
+A variant is a recipe, so the sentences speak of recipes; nothing here credits an objective.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.report.base import At, MetricLine
+from bench.report.numbers import (
+    effect,
+    exact_percent,
+    interval,
+    listed,
+    number,
+    p_value,
+    percent,
+    plural,
+)
+from bench.stats import Contrast, unbeaten, winner
+
+_EXTREME = {"lower": "lowest", "higher": "highest", "near_reference": "most real"}
+SIGNIFICANT = 0.05
+
+
+def headline(line: MetricLine, at: At, contrasts: Sequence[Contrast]) -> str:
+    """One sentence: which recipe did best on the metric, or why nobody can say."""
+    what = _what(line, at)
+    with_value = [cell for cell in line.cells if cell.values]
+    if not with_value:
+        return f"No verdict: no completed run has a value of {line.label}."
+    if len(line.cells) == 1:
+        only = line.cells[0]
+        return (
+            f"One recipe alone, {only.variant}: median {what} "
+            f"{number(only.description.median)} {interval(only.description.interval)} over "
+            f"{plural(len(only.values), 'seed')}; there is nothing to compare it with."
+        )
+    if best := winner(contrasts):
+        return _won(line, what, [_seen_from(best, pair) for pair in contrasts], best)
+    if contrasts and all(pair.verdict == "equal" for pair in contrasts):
+        return (
+            f"These {len(line.cells)} recipes are equal: every difference in {what} "
+            f"lies within the margin of {margin(line, contrasts[0].margin)}."
+        )
+    return _undecided(line, what, contrasts)
+
+
+def _what(line: MetricLine, at: At) -> str:
+    return f"final {line.label}" if at == "final" else f"{line.label} at the best evaluation"
+
+
+def _won(line: MetricLine, what: str, pairs: list[Contrast], best: str) -> str:
+    own = [pair for pair in pairs if pair.a == best]
+    if any(pair.effect is None for pair in own):
+        return (
+            f"Of these {len(line.cells)} recipes, {best} did best in {what}: "
+            f"{listed([f'better than {pair.b}' for pair in own])}, decided by diverged runs."
+        )
+    reached = next(cell.description.median for cell in line.cells if cell.variant == best)
+    return (
+        f"Of these {len(line.cells)} recipes, {best} reached the {_EXTREME[line.better]} {what}, "
+        f"median {number(reached)}: "
+        f"{listed([_against(line, pair) for pair in own])}, beyond the margin of "
+        f"{margin(line, own[0].margin)} ({_counts(line)})."
+    )
+
+
+def _undecided(line: MetricLine, what: str, contrasts: Sequence[Contrast]) -> str:
+    decided = [pair for pair in contrasts if pair.verdict in ("better", "worse")]
+    if not decided:
+        return (
+            f"No difference found between these {len(line.cells)} recipes in {what}: "
+            f"not enough evidence at {_counts(line)}."
+        )
+    ahead = list(unbeaten(contrasts))
+    behind = [cell.variant for cell in line.cells if cell.variant not in ahead]
+    losers = f"; {listed(behind)} did worse than at least one of the others" if behind else ""
+    open_pairs = [pair for pair in contrasts if {pair.a, pair.b} <= set(ahead)]
+    equal = bool(open_pairs) and all(pair.verdict == "equal" for pair in open_pairs)
+    why = "they are equal within the margin" if equal else "not enough evidence between them"
+    return (
+        f"No single best recipe in {what}: {listed(ahead)} lead, {why}{losers} ({_counts(line)})."
+    )
+
+
+def pair_sentence(line: MetricLine, at: At, pair: Contrast) -> str:
+    """What was found between two recipes, with effect, interval, chance and p-values."""
+    opening = {
+        "better": f"The recipe {pair.a} did better than {pair.b}",
+        "worse": f"The recipe {pair.a} did worse than {pair.b}",
+        "equal": f"The recipes {pair.a} and {pair.b} are equal",
+        "not_enough_evidence": f"Not enough evidence between {pair.a} and {pair.b}",
+    }[pair.verdict]
+    parts = [f"{opening}: {_evidence(line, at, pair)}.", _chance(pair), _limits(pair)]
+    return " ".join(part for part in parts if part)
+
+
+def _evidence(line: MetricLine, at: At, pair: Contrast) -> str:
+    if pair.grounds == "too_few_finished":
+        return f"with {pair.n_a} against {pair.n_b} completed runs there is no interval" + (
+            f" (observed: {_what(line, at)} {_against(line, pair)})" if pair.effect else ""
+        )
+    if pair.grounds == "not_positive":
+        return f"{line.label} has a value without a logarithm, so no ratio"
+    held = {
+        "no_spread": "; no seed differs from another, so only their number counts",
+        "diverged": "; diverged runs, which lose to every completed one, hold a verdict back"
+        if pair.verdict == "not_enough_evidence"
+        else "; diverged runs, which lose to every completed one, decide",
+    }.get(pair.grounds, "")
+    place = _place(pair)
+    distance = " in distance to real data" if line.better == "near_reference" else ""
+    return (
+        f"{_what(line, at)} {effect(pair)}{distance} ({percent(pair.level, 1)} interval), "
+        f"{place} the margin of {margin(line, pair.margin)}{held}"
+    )
+
+
+def _place(pair: Contrast) -> str:
+    """Where the interval lies, whatever the verdict makes of it."""
+    edge = 1 / (1 + pair.margin) if pair.scale == "log" else -pair.margin
+    far = 1 + pair.margin if pair.scale == "log" else pair.margin
+    low, high = pair.low or 0.0, pair.high or 0.0
+    if high < edge or low > far:
+        return "beyond"
+    return "within" if edge <= low and high <= far else "not clear of"
+
+
+def _chance(pair: Contrast) -> str:
+    if pair.beats is None or pair.mann_whitney_p is None:
+        return ""
+    holm = "" if pair.p_holm is None else f", Holm-corrected {p_value(pair.p_holm)}"
+    return (
+        f"{pair.a} wins {percent(pair.beats)} of all pairings of their runs "
+        f"(exact Mann–Whitney {p_value(pair.mann_whitney_p)}{holm})."
+    )
+
+
+def _limits(pair: Contrast) -> str:
+    """What these seeds could not have shown, whatever they had been."""
+    said = []
+    if pair.smallest_p is not None and pair.smallest_p > SIGNIFICANT:
+        sides = f"{pair.n_a + pair.diverged_a} against {pair.n_b + pair.diverged_b}"
+        least = f"{pair.smallest_p:.2f}"
+        said.append(f"Ranks alone cannot be significant: smallest p with {sides} is {least}.")
+    if pair.seeds_needed is not None:
+        said.append(f"About {plural(pair.seeds_needed, 'seed')} each would probably decide.")
+    return " ".join(said)
+
+
+def _against(line: MetricLine, pair: Contrast) -> str:
+    centre, _, band = effect(pair).partition(" ")
+    if pair.scale == "log":
+        return f"{centre} that of {pair.b} {band}".rstrip()
+    distance = " in distance to real data" if line.better == "near_reference" else ""
+    return f"{centre}{distance} against {pair.b} {band}".rstrip()
+
+
+def _seen_from(name: str, pair: Contrast) -> Contrast:
+    return pair.mirrored() if pair.b == name else pair
+
+
+def _counts(line: MetricLine) -> str:
+    """`5 seeds each`, or how many of each."""
+    numbers = {len(cell.values) for cell in line.cells}
+    if len(numbers) == 1:
+        return f"{plural(numbers.pop(), 'seed')} each"
+    return ", ".join(f"{cell.variant} {plural(len(cell.values), 'seed')}" for cell in line.cells)
+
+
+def margin(line: MetricLine, value: float) -> str:
+    """A margin as text: a percentage of a ratio, or an amount in the metric's unit."""
+    if line.scale == "log":
+        return exact_percent(value)
+    return f"{number(value)} {line.unit}".strip()

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from report_fixture import RECIPES, SEEDS, declaration, result, spec, troubled, whole, written
+
+from bench.errors import NotComparable
+from bench.records import RunResult
+from bench.report.summary import require_comparable, summarize
+from bench.stats import between
+from bench.store import Results
+
+TWO = ("one", "two")
+NOISE = (0.9, 0.95, 1.0, 1.05, 1.1)
+
+
+def pair(root: Path, one: float, two: float, noise: tuple[float, ...] = NOISE) -> Results:
+    """Two variants of one recipe whose final FID spreads alike around two values."""
+    return written(
+        root,
+        [
+            result(name, seed, fid=level * factor, samples=False)
+            for name, level in zip(TWO, (one, two), strict=True)
+            for seed, factor in enumerate(noise)
+        ],
+    )
+
+
+def swapped(results: Results) -> Results:
+    """The same tables with the two variants' names exchanged."""
+    names = results.runs["variant"].map({"one": "two", "two": "one"})
+    return replace(results, runs=results.runs.assign(variant=names))
+
+
+def edited(results: Results, where: pd.Series, **columns: object) -> Results:
+    """The same results with some metric rows changed."""
+    metrics = results.metrics.copy()
+    for column, value in columns.items():
+        metrics.loc[where, column] = value
+    return replace(results, metrics=metrics)
+
+
+def test_verdict_names_the_better_recipe_and_the_true_ratio(tmp_path: Path) -> None:
+    summary = summarize(pair(tmp_path, 40.0, 80.0), declaration(TWO))
+    [contrast] = summary.readings[0].contrasts
+    assert (contrast.a, contrast.b, contrast.verdict) == ("one", "two", "better")
+    assert contrast.effect == pytest.approx(0.5)
+    assert summary.headline.startswith("Of these 2 recipes, one reached the lowest final FID (digi")
+    assert "0.500× that of two" in summary.headline
+
+
+def test_swapping_the_rows_swaps_the_verdict(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    before = summarize(results, declaration(TWO))
+    after = summarize(swapped(results), declaration(TWO))
+    first = between(before.readings[0].contrasts, "one", "two")
+    second = between(after.readings[0].contrasts, "one", "two")
+    assert first is not None
+    assert second is not None
+    assert (first.verdict, second.verdict) == ("better", "worse")
+    assert "two reached the lowest" in after.headline
+
+
+def test_identical_variants_with_other_seeds_show_no_difference(tmp_path: Path) -> None:
+    summary = summarize(whole(tmp_path, one="gan", two="gan"), declaration(TWO))
+    assert summary.readings[0].contrasts[0].verdict == "not_enough_evidence"
+    assert summary.headline == (
+        "No difference found between these 2 recipes in final FID (digits): "
+        "not enough evidence at 5 seeds each."
+    )
+
+
+def test_close_variants_with_little_noise_are_equal(tmp_path: Path) -> None:
+    results = pair(tmp_path, 50.0, 50.5, noise=(0.99, 0.995, 1.0, 1.005, 1.01))
+    headline = summarize(results, declaration(TWO)).headline
+    assert headline == (
+        "These 2 recipes are equal: every difference in final FID (digits) lies within the "
+        "margin of 10 %."
+    )
+
+
+def test_three_against_three_says_what_it_cannot_show(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 41.0, noise=NOISE[:3])
+    [sentence] = summarize(results, declaration(TWO, seeds=(0, 1, 2))).readings[0].pairs
+    assert "Ranks alone cannot be significant: smallest p with 3 against 3 is 0.10." in sentence
+    assert "seeds each would probably decide" in sentence
+
+
+def test_one_seed_gives_medians_and_no_verdict(tmp_path: Path) -> None:
+    summary = summarize(pair(tmp_path, 40.0, 80.0, (1.0,)), declaration(TWO, seeds=(0,)))
+    assert "not enough evidence at 1 seed each" in summary.headline
+    assert "with 1 against 1 completed runs there is no interval" in summary.readings[0].pairs[0]
+    assert [cell.description.median for cell in summary.lines[0].cells] == [40.0, 80.0]
+
+
+def test_one_variant_is_described_and_compared_with_nothing(tmp_path: Path) -> None:
+    summary = summarize(whole(tmp_path, gan="gan"), declaration(("gan",)))
+    assert summary.readings[0].contrasts == ()
+    assert summary.headline.startswith("One recipe alone, gan: median final FID (digits) ")
+
+
+def test_diverged_lost_and_missing_runs_are_said(tmp_path: Path) -> None:
+    summary = summarize(troubled(tmp_path), declaration())
+    assert (
+        "Of 15 runs, 12 completed, 1 diverged (gan 1), 1 failed (wgan_gp 1) and 1 missing (gan 1)."
+        in summary.notes[1]
+    )
+    found = [(f.variant, f.seed, f.status) for f in summary.failures]
+    assert found == [("gan", 3, "diverged"), ("gan", 4, "missing"), ("wgan_gp", 4, "lost")]
+    assert summary.lines[0].cells[0].description.diverged == 1
+
+
+def test_diverged_run_is_in_no_median(tmp_path: Path) -> None:
+    runs = [result("gan", seed, fid=100.0, samples=False) for seed in (0, 1)]
+    runs.append(result("gan", 2, fid=9.0, status="diverged", samples=False))
+    line = summarize(written(tmp_path, runs), declaration(("gan",), seeds=(0, 1, 2))).lines[0]
+    assert line.cells[0].values == ((0, 100.0), (1, 100.0))
+
+
+def test_variant_of_diverged_runs_only_loses(tmp_path: Path) -> None:
+    runs = [result("one", seed, fid=50.0 + seed, samples=False) for seed in SEEDS]
+    runs += [result("two", seed, status="diverged", samples=False) for seed in SEEDS]
+    summary = summarize(written(tmp_path, runs), declaration(TWO))
+    assert summary.headline == (
+        "Of these 2 recipes, one did best in final FID (digits): better than two, "
+        "decided by diverged runs."
+    )
+
+
+def test_lost_runs_only_give_no_verdict(tmp_path: Path) -> None:
+    lost = RunResult.without_rows("mnist_compare", spec("gan", 0), "lost", "killed")
+    summary = summarize(written(tmp_path, [lost]), declaration(("gan",), seeds=(0,)))
+    assert summary.headline == "No verdict: no run was evaluated by FID."
+    assert summary.failures[0].error == "killed"
+
+
+def test_empty_results_give_no_verdict(tmp_path: Path) -> None:
+    summary = summarize(written(tmp_path, []), declaration())
+    assert summary.headline == "No verdict: there are no runs yet."
+    assert len(summary.failures) == 15
+
+
+def test_null_value_is_left_out_and_said(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    one = results.runs.loc[results.runs["variant"] == "one", "run_id"].iloc[0]
+    of_run = (results.metrics["run_id"] == one) & (results.metrics["metric"] == "fid")
+    summary = summarize(edited(results, of_run, value=None), declaration(TWO))
+    assert [len(cell.values) for cell in summary.lines[0].cells] == [4, 5]
+    said = "Without a value of FID (digits), and so left out of the verdict: 1 completed run of one"
+    assert any(note.startswith(said) for note in summary.notes)
+
+
+def test_best_reading_takes_the_best_evaluation(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    early = results.metrics["generator_step"] == results.metrics["generator_step"].min()
+    two = results.metrics["run_id"].isin(results.runs[results.runs["variant"] == "two"]["run_id"])
+    lucky = early & two & (results.metrics["metric"] == "fid")
+    summary = summarize(edited(results, lucky, value=1.0), declaration(TWO))
+    assert [reading.at for reading in summary.readings] == ["final", "best"]
+    assert summary.readings[1].line.cells[1].description.median == 1.0
+    assert "one reached the lowest final" in summary.headline
+    assert any("Read at the best evaluation instead" in note for note in summary.notes)
+
+
+def test_two_extractors_are_refused(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    where = results.metrics["run_id"] == results.runs["run_id"].iloc[0]
+    with pytest.raises(NotComparable, match=r"fid comes from 2 extractors \(digits, inception\)"):
+        summarize(edited(results, where, extractor="inception"), declaration(TWO))
+
+
+def test_two_recipes_under_one_name_are_refused(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    specs = results.runs["spec"].where(
+        results.runs.index > 0,
+        results.runs["spec"].str.replace('"batch_size":64', '"batch_size":9'),
+    )
+    changed = replace(results, runs=results.runs.assign(spec=specs))
+    with pytest.raises(NotComparable, match=r"'one' holds runs of several recipes.*batch_size"):
+        summarize(changed, declaration(TWO))
+
+
+def test_devices_are_variants_of_their_own(tmp_path: Path) -> None:
+    results = whole(tmp_path, gan="gan")
+    devices = ["cuda" if seed < 2 else "cpu" for seed in results.runs["seed"]]
+    split = replace(results, runs=results.runs.assign(device=devices))
+    summary = summarize(split, declaration(("gan",)))
+    assert summary.variants == ("gan (cpu)", "gan (cuda)")
+    assert [len(cell.values) for cell in summary.lines[0].cells] == [3, 2]
+
+
+def test_mixed_hardware_is_said_loudly(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    cpus = ["Another CPU", *results.runs["cpu"].iloc[1:]]
+    mixed = replace(results, runs=results.runs.assign(cpu=cpus))
+    assert summarize(mixed, declaration(TWO)).warnings == (
+        "These runs come from 2 environments, which differ in cpu. Timings and costs of different "
+        "hardware must not be compared.",
+    )
+    assert summarize(results, declaration(TWO)).warnings == ()
+
+
+def test_engine_that_was_not_the_declared_one_is_said(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    eager = replace(results, runs=results.runs.assign(engine_used="eager"))
+    expected = "10 runs asked for the engine compiled and used eager."
+    assert summarize(eager, declaration(TWO)).warnings == (expected,)
+
+
+def test_cost_is_steps_times_the_step_alone(tmp_path: Path) -> None:
+    summary = summarize(whole(tmp_path), declaration())
+    cost = {row.variant: row for row in summary.costs}
+    for row in summary.costs:
+        assert row.cost == pytest.approx(row.generator_steps * row.step_ms / 1000, rel=0.02)
+    assert summary.equal_cost == cost["wgan"].cost
+    assert cost["gan"].ratio == pytest.approx(cost["gan"].cost / cost["wgan"].cost)
+    assert cost["gan"].at_equal_cost > summary.lines[0].cells[0].description.median
+
+
+def test_metric_near_a_reference_is_compared_by_its_distance(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    two = results.metrics["run_id"].isin(results.runs[results.runs["variant"] == "two"]["run_id"])
+    share = results.metrics["metric"] == "confident_share"
+    results = edited(edited(results, share & two, value=0.99), share & ~two, value=0.9)
+    summary = summarize(results, declaration(TWO, metric="confident_share", margin=0.01))
+    [contrast] = summary.readings[0].contrasts
+    assert (contrast.a, contrast.effect) == ("two", pytest.approx(0.005 - 0.085))
+    assert contrast.margin == pytest.approx(0.01 * 0.985)
+
+
+def test_margin_of_a_bounded_metric_is_a_share_of_what_real_data_gets(tmp_path: Path) -> None:
+    summary = summarize(whole(tmp_path), declaration(metric="modes", margin=0.1))
+    assert {contrast.margin for contrast in summary.readings[0].contrasts} == {1.0}
+    assert "the margin of 1 classes" in summary.readings[0].pairs[0]
+
+
+def test_parts_of_a_vector_are_one_histogram_and_no_table_rows(tmp_path: Path) -> None:
+    summary = summarize(whole(tmp_path), declaration())
+    [shares] = summary.shares
+    assert shares.classes == tuple(range(10))
+    assert all(sum(parts) == pytest.approx(1) for _, parts in shares.values["gan"])
+    assert not [line.metric for line in summary.lines if line.metric.startswith("class_share")]
+
+
+def test_objective_alone_is_credited_only_if_nothing_else_differs(tmp_path: Path) -> None:
+    summary = summarize(whole(tmp_path), declaration())
+    assert "no difference can be credited to the objective alone" in summary.notes[0]
+    specs = results_with_one_difference(tmp_path)
+    assert "may be credited to it" in summarize(specs, declaration(TWO)).notes[0]
+
+
+def results_with_one_difference(root: Path) -> Results:
+    results = pair(root / "alone", 40.0, 80.0)
+    other = '"objective":{"name":"gan_minimax"}'
+    specs = [
+        text.replace('"objective":{"name":"gan"}', other) if name == "two" else text
+        for name, text in zip(results.runs["variant"], results.runs["spec"], strict=True)
+    ]
+    return replace(results, runs=results.runs.assign(spec=specs))
+
+
+def test_suites_with_other_primary_metrics_are_not_put_side_by_side(tmp_path: Path) -> None:
+    results = whole(tmp_path)
+    first = summarize(results, declaration())
+    second = summarize(results, declaration(name="other", metric="modes"))
+    require_comparable([first, first])
+    with pytest.raises(NotComparable, match="mnist_compare and other have different primary met"):
+        require_comparable([first, second])
+
+
+def test_declared_order_is_the_order_everywhere(tmp_path: Path) -> None:
+    backwards = tuple(reversed(RECIPES))
+    summary = summarize(whole(tmp_path), declaration(backwards))
+    assert summary.variants == backwards
+    assert tuple(cell.variant for cell in summary.lines[0].cells) == backwards
+    assert tuple(row.variant for row in summary.costs) == backwards
