@@ -6,7 +6,6 @@ else goes wrong in a run becomes its status and its error, never an exception.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import time
@@ -17,17 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from PIL import Image
 from torch import Tensor, nn
-from torchvision.utils import make_grid
 
 import bench
 from bench import environment, seeding
 from bench.errors import DataError, RunTimeout
 from bench.metrics.evaluator import Evaluator, Measurement
-from bench.networks.base import to_uint8, with_population_statistics
 from bench.records import (
     CurveRow,
     Emit,
@@ -47,14 +42,9 @@ from bench.training.clock import Turnstile, now
 from bench.training.diagnostics import diagnostics
 from bench.training.engines import ready
 from bench.training.loop import Block, train
+from bench.training.samples import GRID, generate, grid, judged, weights
 from bench.training.textbook import Textbook
 
-GRID = 64
-"""Images of a sample grid, 8 × 8."""
-_GENERATED = 500
-"""Samples generated at once."""
-_POPULATION = 32
-"""Batches of latents behind a batch norm's population statistics."""
 _CURVES = {column.name for column in fields(CurveRow)}
 
 
@@ -295,24 +285,16 @@ class _Recording:
         for k, member in enumerate(self.members):
             if not member.alive:
                 continue
-            generator = self._judged(engine.generator(k), member.spec.seed)
-            samples = _generate(generator, member.latents, self.recipe.network.range)
+            generator = judged(engine.generator(k), self.recipe, member.spec.seed)
+            samples = generate(generator, member.latents, self.recipe.network.range)
             measured = evaluator.evaluate(samples[: member.spec.evaluation.samples], final=final)
             self._measured(member, block.stop, measured)
-            member.files[f"samples/{block.stop}.png"] = _grid(samples[:GRID])
+            member.files[f"samples/{block.stop}.png"] = grid(samples[:GRID])
             if final:
-                member.files["generator.safetensors"] = _weights(generator, member.spec)
-                member.files["critic.safetensors"] = _weights(engine.critic(k), member.spec)
+                member.files["generator.safetensors"] = weights(generator, member.spec)
+                member.files["critic.safetensors"] = weights(engine.critic(k), member.spec)
         self.eval_seconds += time.perf_counter() - began
         self._say("evaluating", block.stop, steps)
-
-    def _judged(self, generator: nn.Module, seed: int) -> nn.Module:
-        """The generator as it is judged: batch norm on population statistics."""
-        device = next(generator.parameters()).device
-        draw = seeding.generator(seed, "population", device=device)
-        shape = (self.spec.batch_size, self.recipe.network.latent_dim)
-        latents = (torch.randn(shape, generator=draw, device=device) for _ in range(_POPULATION))
-        return with_population_statistics(generator, latents)
 
     def _measured(self, member: _Member, step: int, measured: Sequence[Measurement]) -> None:
         for each in measured:
@@ -379,33 +361,6 @@ def _evaluator(
         asked.samples,
         device,
     )
-
-
-def _generate(generator: nn.Module, latents: Tensor, span: tuple[float, float]) -> Tensor:
-    """uint8 images (N, *shape), a few hundred at a time."""
-    with torch.inference_mode():
-        parts = [to_uint8(generator(part), span) for part in torch.split(latents, _GENERATED)]
-    return torch.cat(parts)
-
-
-def _grid(images: Tensor) -> bytes:
-    """uint8 images (N, C, H, W) as one PNG."""
-    tiled = make_grid(images, nrow=math.isqrt(len(images)), padding=1)
-    picture = Image.fromarray(tiled.permute(1, 2, 0).cpu().numpy())
-    if images.shape[1] == 1:
-        picture = picture.convert("L")  # make_grid repeats a grey channel three times
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _weights(module: nn.Module, spec: RunSpec) -> bytes:
-    """The module's state as safetensors, with the spec as metadata.
-
-    One entry of metadata and no more: several are written in no fixed order.
-    """
-    state = {name: value.contiguous().cpu() for name, value in module.state_dict().items()}
-    return safetensors.torch.save(state, {"spec": spec.to_json()})
 
 
 def _finite(value: float | None) -> float | None:

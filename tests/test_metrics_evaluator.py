@@ -10,8 +10,9 @@ from bench import seeding
 from bench.datasets.mnist import MNIST
 from bench.errors import DataError, UnknownName
 from bench.metrics import evaluator as module
-from bench.metrics.base import Metric
+from bench.metrics.base import Extractor, Metric
 from bench.metrics.evaluator import Evaluator
+from bench.metrics.fidelity import FID
 
 NAMES = ("fid", "inception_score", "modes", "modes_any", "class_kl", "confident_share")
 TRAIN, TEST = MNIST().load("train"), MNIST().load("test")
@@ -105,6 +106,58 @@ def test_fid_grows_with_blur_and_with_noise(judge):
         values += [judge(spoil(images, strength))["fid"].value for strength in strengths]
         assert values == sorted(values)
         assert values[1] > values[0]
+
+
+class Independent(Extractor):
+    """Another classifier of digits: a perceptron, trained here, of other shape and seed."""
+
+    name, layer, fits = "independent", "hidden", ("mnist",)
+
+    def __init__(self):
+        generator = seeding.generator(5, "test/independent")
+        self.hidden, self.head = torch.nn.Linear(784, 64), torch.nn.Linear(64, 10)
+        with torch.no_grad():
+            for parameter in (*self.hidden.parameters(), *self.head.parameters()):
+                parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+        weights = [*self.hidden.parameters(), *self.head.parameters()]
+        optimizer = torch.optim.Adam(weights, lr=2e-3)
+        for _ in range(600):
+            index = torch.randint(0, 60_000, (128,), generator=generator)
+            loss = F.cross_entropy(self.outputs(TRAIN.images[index])[1], TRAIN.labels[index])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    def outputs(self, images):
+        features = self.hidden(images.flatten(1).float() / 255).relu()
+        return features, self.head(features)
+
+    def sha256(self):
+        return "0" * 64
+
+    def extract(self, images, device):
+        with torch.inference_mode():
+            return self.outputs(images)
+
+
+def test_independently_trained_extractor_ranks_corruptions_alike():
+    images = real()
+    corrupted = {
+        "blurred": blurred(images, 3),
+        "five digits": only(0, 1, 2, 3, 4),
+        "mirrored": images.flip(-1),
+        "noisy": noisy(images, 96),
+        "noise": noise(),
+    }
+    rankings = []
+    for extractor in (module.fitting("digits", "mnist"), Independent()):
+        reference = extractor.bank(TEST.images, "test")
+        distances = {
+            name: FID.compute(extractor.bank(spoilt, name), reference)
+            for name, spoilt in corrupted.items()
+        }
+        rankings.append(sorted(distances, key=distances.__getitem__))
+    assert rankings[0] == rankings[1]
 
 
 def test_class_shares_are_stored_and_near_the_labels(judge):
@@ -216,4 +269,4 @@ def test_periodic_evaluation_of_ten_thousand_is_quick():
         judging.evaluate(images, final=False)
         seconds.append(perf_counter() - start)
     torch.set_num_threads(threads)
-    assert min(seconds) < 2.5  # 0.7 on an idle core; the rest is room for a busy machine
+    assert min(seconds) < 4  # 0.7 is asked of an idle core; the rest is room for a busy machine

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from bench.assets.train_digit_classifier import README, deform
+from bench.assets.train_digit_classifier import README, deform, noise
 from bench.datasets.mnist import MNIST
 from bench.errors import DataError
 from bench.metrics import features
@@ -65,3 +65,18 @@ def test_deformed_digits_keep_their_size_and_their_ink():
     assert deformed.shape == images.shape
     assert deformed.mean().item() == pytest.approx(images.mean().item(), rel=0.1)
     assert not torch.equal(deformed, images)
+
+
+def test_noise_to_train_on_spans_black_to_white():
+    shades = noise(1001, torch.Generator().manual_seed(0))
+    assert shades.shape == (1001, 1, 28, 28)
+    assert 0 <= shades.min() < 1
+    assert 254 < shades.max() <= 255
+
+
+def test_what_is_no_digit_is_not_called_one():
+    generator = torch.Generator().manual_seed(1)
+    uniform = torch.randint(0, 256, (500, 1, 28, 28), generator=generator, dtype=torch.uint8)
+    flat = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1).expand(-1, 1, 28, 28)
+    for images in (uniform, flat, uniform // 4 + 96):
+        assert DIGITS.bank(images, "no digits").classes(0.9).sum() == 0

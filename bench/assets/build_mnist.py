@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped] # it ships no types
-import pyarrow.parquet as pq  # type: ignore[import-untyped] # the same
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 TARGET = Path(__file__).with_name("mnist.parquet")
 PIXELS = 28 * 28

@@ -6,6 +6,10 @@
 The epochs and every other setting were fixed on a hold-out of the training split (`--holdout`:
 train on its first 50,000 images, print the accuracy on its last 10,000, write nothing).  The test
 split is read once, after the last epoch, for the accuracy that is printed and written down.
+
+A tenth of what the network sees is noise, for which it learns to give every class the same
+probability ("outlier exposure": Hendrycks, Mazeika & Dietterich 2019).  Without it, digits alone
+taught a network that called every image of uniform noise an 8 with more than 0.9 confidence.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ from bench.metrics.features import WEIGHTS, DigitClassifier
 SEED = 0
 EPOCHS = 20
 BATCH = 250
+NOISE = 28
+"""Images of noise beside each batch of digits."""
 PEAK_RATE = 4e-3
 README = Path(__file__).with_name("README.md")
 
@@ -69,6 +75,20 @@ def deform(images: Tensor, generator: torch.Generator) -> Tensor:
     return F.grid_sample(images, grid, align_corners=False)
 
 
+def noise(count: int, generator: torch.Generator) -> Tensor:
+    """`count` images (B, 1, 28, 28) without a digit, 0 to 255: grains of 1, 2, 4 or 7 pixels,
+    sparse or dense, between two grey levels, black and white among them."""
+    sizes = [count // 4 + (k < count % 4) for k in range(4)]
+    grains = [
+        F.interpolate(torch.rand(size, 1, 28 // grain, 28 // grain, generator=generator), 28)
+        for size, grain in zip(sizes, (1, 2, 4, 7), strict=True)
+    ]
+    low, high, density = torch.rand(3, count, 1, 1, 1, generator=generator)
+    low, high = (level.mul(1.5).sub(0.25).clamp(0, 1) for level in (low, high))
+    shades = torch.cat(grains).pow((4 * density - 2).exp())
+    return 255 * torch.lerp(low, high, shades)
+
+
 def _epoch(
     network: DigitClassifier,
     data: Images,
@@ -78,13 +98,15 @@ def _epoch(
 ) -> None:
     assert data.labels is not None
     generator = seeding.generator(SEED, "digits/epoch", epoch)
+    equal = torch.full((NOISE, 10), 0.1)
     network.train()
     order = torch.randperm(len(data.images), generator=generator)
     for index in order[: len(order) // BATCH * BATCH].view(-1, BATCH):
-        images = deform(data.images[index].float(), generator)
-        features, _ = network(images)
+        digits = deform(data.images[index].float(), generator)
+        features, _ = network(torch.cat([digits, noise(NOISE, generator)]))
         logits = network.head(F.dropout(features, 0.3))
-        loss = F.cross_entropy(logits, data.labels[index])
+        loss = F.cross_entropy(logits[:BATCH], data.labels[index])
+        loss = loss + 0.2 * F.cross_entropy(logits[BATCH:], equal)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
@@ -116,7 +138,10 @@ def _holdout() -> None:
     assert data.labels is not None
     network = train(Images(data.images[:50_000], data.labels[:50_000]))
     held = Images(data.images[50_000:], data.labels[50_000:])
+    with torch.inference_mode():
+        doubt = network(noise(1000, seeding.generator(SEED, "digits/holdout")))[1].softmax(dim=1)
     print(f"hold-out accuracy {accuracy(network, held):.2%}")
+    print(f"noise called a digit {(doubt.amax(dim=1) >= 0.9).double().mean():.1%}")
 
 
 def _ship() -> None:

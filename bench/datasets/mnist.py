@@ -14,7 +14,7 @@ from bench.datasets.base import Dataset, Images, Split, raw_folder, read_folder
 from bench.errors import DataError
 
 if TYPE_CHECKING:
-    import pyarrow as pa  # type: ignore[import-untyped] # it ships no types
+    import pyarrow as pa
 
 EMBEDDED = Path(__file__).parent.parent / "assets" / "mnist.parquet"
 _PIXELS = 28 * 28
@@ -43,7 +43,7 @@ class MNIST(Dataset):
 
 @cache  # a process loads it for every run; nothing in bench writes to it
 def _embedded(split: Split) -> Images:
-    import pyarrow.parquet as pq  # type: ignore[import-untyped] # the same
+    import pyarrow.parquet as pq
     from pyarrow import ArrowException
 
     try:

@@ -55,7 +55,7 @@ def _download(name: str, folder: Path) -> None:
 
     They are moved one rename each, so that runs that start together cannot read half a file.
     """
-    from torchvision import datasets  # type: ignore[import-untyped] # it ships no types
+    from torchvision import datasets
 
     try:
         with TemporaryDirectory() as temporary:

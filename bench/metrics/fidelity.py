@@ -22,7 +22,7 @@ SPLITS = 10
 
 def _fid(samples: FeatureBank, reference: FeatureBank) -> float:
     """|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½) of the features; Heusel et al. 2017, equation 6."""
-    from torch_fidelity import metric_fid  # type: ignore[import-untyped] # it ships no types
+    from torch_fidelity import metric_fid
 
     _need(2, len(samples), "a covariance")
     values = metric_fid.fid_statistics_to_metric(
