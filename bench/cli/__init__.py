@@ -1,0 +1,76 @@
+"""The command line: one module a verb, each of which parses, calls `bench.api` and prints.
+
+Nothing here is imported that `--help` does not need: every verb loads what it uses when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from bench import __version__
+from bench.cli.list import list_parts
+from bench.cli.report import report
+from bench.cli.run import run
+from bench.cli.show import show
+from bench.errors import BenchError
+
+INTERRUPTED = 130
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer does not export its name
+
+app = typer.Typer(
+    name="bench",
+    help="Train GAN variants side by side and say, with statistics, which one did better.",
+    epilog="Example: bench run suites/mnist_compare.toml && bench report mnist_compare",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,  # plain in a pipe, as all output is
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run", epilog="Example: bench run suites/mnist_compare.toml --seeds 0-2")(run)
+app.command("report", epilog="Example: bench report mnist_compare --format md")(report)
+app.command("show", epilog="Example: bench show mnist_compare wgan_gp/0")(show)
+app.command("list", epilog="Example: bench list objectives")(list_parts)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (the process's own arguments by default); answers with the exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except BenchError as error:
+        return _refused(str(error), error.exit_code)
+    except _UsageError as error:
+        return _refused(getattr(error, "format_message", error.__str__)(), 2)
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever reads us has had enough (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    return int(code or 0)
+
+
+def _refused(message: str, code: int) -> int:
+    if message:  # there is none where a call without arguments has just shown the help
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _bench(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version

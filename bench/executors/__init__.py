@@ -1,0 +1,1 @@
+"""Where groups run: `(work, groups, …) → iterator of results`, exactly one result a run."""

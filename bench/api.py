@@ -1,0 +1,233 @@
+"""What `bench` does, as functions: run a suite, compare what came of it, render the report.
+
+The command line composes these and adds nothing to what they do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench import registry, store
+from bench.errors import StoreError
+from bench.records import Emit, RunResult, RunSpec
+from bench.store import Results
+
+if TYPE_CHECKING:
+    from bench.report.summary import Declaration, Summary
+    from bench.suite import Suite
+
+Where = str | os.PathLike[str]
+Format = Literal["html", "md", "json"]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a suite would run, and about how long it would take."""
+
+    specs: tuple[RunSpec, ...]
+    """Every run of the suite."""
+    seconds: Mapping[str, float | None]
+    """Those not finished, by `run_id`: about how long each one's group takes; None: not known."""
+    total: float | None
+    """Seconds until all are done, with as many groups at once as there would be."""
+
+
+def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by name
+    suite: Suite | Where,
+    *,
+    results: Where = "results",
+    executor: str = "processes",
+    workers: int | None = None,
+    timeout: float | None = None,
+    fresh: bool = False,
+    on_progress: Emit = lambda progress: None,
+    on_result: Callable[[RunResult], None] = lambda result: None,
+) -> Results:
+    """Run what the suite declares and is not finished yet; all its results, as they are then.
+
+    `timeout` is in seconds, for each run; `fresh` does the suite's finished runs anew.  Every
+    result is on disk before `on_result` hears of it, so an interruption loses only what was under
+    way.  A script that calls this needs the usual `if __name__ == "__main__":`, since workers are
+    spawned.  A run that failed is a row of the results, not an exception.
+
+    Raises `SuiteError`, `DataError`, `DeviceError` and `StoreError` before anything is started.
+    """
+    from bench import plan, recorder
+
+    suite, root = _suite(suite), Path(results)
+    specs, start = plan.expand(suite), registry.load("executors", executor)
+    recorder.check(specs)
+    store.prepare(root, suite.name)
+    if fresh:
+        store.remove(root, suite.name, [spec.run_id for spec in specs])
+    store.keep_suite(root, suite.name, suite.text, _declared(suite, specs, root))
+    todo = plan.groups(plan.pending(specs, store.finished(root, suite.name)), suite.name)
+    share = {"devices": plan.devices(suite), "workers": workers, "timeout": timeout}
+    with closing(start(recorder.execute, todo, **share, on_progress=on_progress)) as arriving:
+        for result in arriving:
+            store.write(root, suite.name, result)  # the driver is the only writer
+            on_result(result)
+    return store.load_results(root / suite.name)
+
+
+def compare(results: Results | Where) -> Summary:
+    """What the stored results of a suite say: the verdict, and every number behind it.
+
+    Raises `StoreError` where there are none, and `NotComparable` where they must not be compared.
+    """
+    from bench.report.summary import summarize
+
+    found = current(_results(results))
+    return summarize(found, declaration(found))
+
+
+def report(
+    *suites: Results | Where,
+    results: Where = "results",
+    reports: Where = "reports",
+    format: Format = "html",
+) -> Path | str:
+    """The report of one suite, or of several side by side.
+
+    Each is a suite's file, its name, its folder of results, or results already loaded.  In
+    HTML one offline page, whose path comes back; as Markdown or JSON (the same numbers) the text.
+    Raises what `compare` raises.
+    """
+    from bench.report import page, summary, text
+
+    found = [current(_results(suite, results)) for suite in suites]
+    summaries = [compare(each) for each in found]
+    summary.require_comparable(summaries)
+    if format != "html":
+        render = text.render_markdown if format == "md" else text.render_json
+        return render(*summaries)
+    name = "+".join(each.suite for each in found)
+    html = page.render_side_by_side(list(zip(summaries, found, strict=True)))
+    return _written(Path(reports) / f"{name}.html", html)
+
+
+def current(results: Results) -> Results:
+    """The runs of the recipes that the suite declared when it was last run.
+
+    An edited suite, or a `--set`, leaves the runs of before in the folder, under the same names;
+    no comparison may mix the two.
+    """
+    return results.only(results.declaration.get("run_ids", ()))
+
+
+def declaration(results: Results) -> Declaration:
+    """What the suite declared before these runs: what the verdict is about."""
+    from bench.report.summary import Declaration
+
+    declared = results.declaration
+    try:
+        return Declaration(
+            name=declared["name"],
+            title=declared["title"],
+            **declared["primary"],
+            variants=tuple(declared["variants"]),
+            seeds=tuple(declared["seeds"]),
+            text=(results.suite_text or "") + _sets(declared.get("overrides", ())),
+        )
+    except (KeyError, TypeError) as error:
+        where = results.root / "declaration.json"
+        raise StoreError(f"{where}: {error} is missing or wrong; run the suite again") from error
+
+
+def preview(
+    suite: Suite | Where,
+    *,
+    results: Where = "results",
+    workers: int | None = None,
+    fresh: bool = False,
+) -> Preview:
+    """What `run` would do now, and about how long it would take.
+
+    Raises what `run` raises before it starts anything.
+    """
+    from bench import plan, recorder
+    from bench.executors.base import places
+    from bench.forecast import forecast
+
+    suite, root = _suite(suite), Path(results)
+    specs = plan.expand(suite)
+    recorder.check(specs)
+    done = frozenset() if fresh else store.finished(root, suite.name)
+    groups = plan.groups(plan.pending(specs, done), suite.name)
+    at = places(groups, plan.devices(suite), workers)
+    folders = (root / suite.name, root / "reference" / suite.name)
+    earlier = [store.load_results(folder) for folder in folders if folder.is_dir()]
+    threads = at[0].threads if at else 1
+    shares = [(group, forecast(group, earlier, threads)) for group in groups]
+    known = [seconds for _, seconds in shares if seconds is not None]
+    return Preview(
+        specs=specs,
+        seconds={spec.run_id: seconds for group, seconds in shares for spec in group.specs},
+        total=sum(known) / max(1, len(at)) if len(known) == len(shares) else None,
+    )
+
+
+def _suite(suite: Suite | Where) -> Suite:
+    from bench.suite import load_suite
+
+    return load_suite(Path(suite)) if isinstance(suite, str | os.PathLike) else suite
+
+
+def _results(source: Results | Where, root: Where = "results") -> Results:
+    if isinstance(source, Results):
+        return source
+    return store.load_results(store.locate(source, Path(root)))
+
+
+def _declared(suite: Suite, specs: Sequence[RunSpec], root: Path) -> dict[str, Any]:
+    """What `declaration.json` keeps of the suite, whole: other variants and seeds that have run
+    count as long as they are of a recipe that the suite still declares.
+    """
+    from bench import plan
+    from bench.suite import load_suite
+
+    whole = load_suite(
+        suite.path, overrides=suite.overrides, seeds=suite.seeds, devices=suite.devices
+    )
+    recipes = {_recipe(json.loads(spec.to_json())) for spec in plan.expand(whole)}
+    members = {(spec.variant, spec.seed, spec.device): spec.run_id for spec in specs}
+    for run in store.load_results(root / suite.name).runs.to_dict("records"):
+        if _recipe(json.loads(run["spec"])) in recipes:
+            members.setdefault((run["variant"], run["seed"], run["device"]), run["run_id"])
+    present = {variant for variant, _, _ in members}
+    return {
+        "name": suite.name,
+        "title": suite.title,
+        "primary": asdict(suite.primary),
+        "variants": [variant for variant in whole.variants if variant in present],
+        "seeds": list(suite.seeds),
+        "overrides": list(suite.overrides),
+        "run_ids": list(members.values()),
+    }
+
+
+def _sets(overrides: Sequence[str]) -> str:
+    """What `--set` changed, as the end of the suite's text: it was run like that."""
+    return "".join(f"\n# run with --set {override!r}" for override in overrides)
+
+
+def _recipe(spec: dict[str, Any]) -> str:
+    """A run's declaration but for what tells the runs of one recipe apart, as a key."""
+    among = {"seed": None, "device": None, "group": len(spec["group"])}
+    return json.dumps({**spec, **among}, sort_keys=True)
+
+
+def _written(path: Path, content: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        reason = f"cannot be written ({error.strerror}); choose another folder with --reports"
+        raise StoreError(f"{path}: {reason}") from error
+    return path

@@ -1,0 +1,217 @@
+"""`bench run`: does what a suite declares and is not finished yet."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli.base import JsonOption, ResultsOption, console, print_json, print_line, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.api import Preview
+    from bench.records import RunSpec
+    from bench.report.base import Summary
+    from bench.store import Results
+    from bench.suite import Suite
+
+FAILED = 3
+"""The exit code where something that should have run failed; a diverged run is a result."""
+_MOST = 1000
+_SEEDS = re.compile(r"\d{1,18}(-\d{1,18})?(,\d{1,18}(-\d{1,18})?)*")
+
+
+def run(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
+    suite: Annotated[Path, typer.Argument(metavar="SUITE.toml", help="What to compare.")],
+    results: ResultsOption = Path("results"),
+    variant: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="This variant only; repeatable.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0-4,7", help="These seeds instead of the suite's.")
+    ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N; repeatable."),
+    ] = None,
+    executor: Annotated[
+        str, typer.Option(metavar="NAME", help="processes, or serial.")
+    ] = "processes",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Groups at once; as many as fit by default.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Overrides the suite; a dotted key; repeatable."
+        ),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do finished runs anew.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0.001, help="A limit for each run.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 1 when a claim of the suite is refuted.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would run, and about how long it takes.")
+    ] = False,
+    json: JsonOption = False,
+) -> int:
+    """Run what a suite declares and is not finished yet.
+
+    The comparison is printed at the end. Ctrl-C keeps every finished run, and the same command goes
+    on from there.
+    """
+    del strict  # this release's suites hold no claims
+    from bench.suite import load_suite
+
+    wanted = load_suite(
+        suite,
+        overrides=set_ or (),
+        variants=variant or (),
+        seeds=_parsed(seeds),
+        devices=device or (),
+    )
+    if dry_run:
+        return _preview(wanted, results, workers, fresh, json)
+    return _run(
+        wanted,
+        json,
+        results=results,
+        executor=executor,
+        workers=workers,
+        timeout=timeout,
+        fresh=fresh,
+    )
+
+
+def _run(suite: Suite, json: bool, **options: Any) -> int:
+    """Runs the suite under a display of its progress; prints the comparison and what failed."""
+    from bench import api, plan, registry, store
+    from bench.cli.progress import Bars, Lines
+
+    out = console(stderr=json)  # with --json, the output is the answer alone
+    finished = frozenset() if options["fresh"] else store.finished(options["results"], suite.name)
+    specs = plan.expand(suite)
+    groups = plan.groups(plan.pending(specs, finished), suite.name)
+    called = registry.label("metrics", suite.primary.metric)
+    show = (Bars if out.is_terminal else Lines)(out, groups, suite.primary.metric, called)
+    waiting = sum(len(group.specs) for group in groups)
+    show.say(f"{suite.name}: {waiting} of {len(specs)} runs to do")
+    try:
+        with show:
+            results = api.run(suite, **options, on_progress=show.progress, on_result=show.result)
+    except KeyboardInterrupt:
+        kept = f"{len(specs) - waiting + show.finished} of {len(specs)} runs are finished and kept"
+        print_line(f"interrupted: {kept}; the same command goes on from there", stderr=True)
+        raise
+    return _conclude(suite, specs, results, json)
+
+
+def _conclude(suite: Suite, specs: Sequence[RunSpec], results: Results, json: bool) -> int:
+    """Prints the comparison; answers with 3 if anything that should have run did not end."""
+    from bench import api
+    from bench.records import FINISHED
+
+    asked = results.only([spec.run_id for spec in specs]).runs
+    failed = asked[~asked["status"].isin(FINISHED)].to_dict("records")
+    if json:
+        print(api.report(results, format="json"), end="")
+    else:
+        _print_comparison(suite, api.compare(results), results.root)
+    for run in failed:
+        line = f"{run['variant']}/{run['seed']} {run['status']}: {run['error']}"
+        print_line(line, stderr=True)
+    return FAILED if failed else 0
+
+
+def _print_comparison(suite: Suite, summary: Summary, root: Path) -> None:
+    """The primary metric and the cost of every variant, the verdict, and where to look next."""
+    from bench.report.numbers import count, duration, interval, number
+
+    costs = {row.variant: row for row in summary.costs}
+    header = ["variant", summary.metric_label, "95 % interval", "seeds", "ms a step", "cost"]
+    cells = summary.readings[0].line.cells if summary.readings else ()
+    rows = [
+        [
+            cell.variant,
+            number(cell.description.median),
+            interval(cell.description.interval),
+            count(len(cell.values)),
+            number(costs[cell.variant].step_ms),
+            duration(costs[cell.variant].cost),
+        ]
+        for cell in cells
+    ]
+    print_line("")
+    if rows:
+        print_table(header, rows)
+        print_line("")
+    headline, *pairs = summary.verdict.splitlines()
+    print_line(headline, style="bold")
+    for text in (*pairs, *summary.warnings):
+        print_line(f"- {text}")
+    again = suite.name if root.parent == Path("results") else str(root)
+    print_line(f"\nThe whole of it, with pictures: bench report {again}")
+
+
+def _preview(suite: Suite, results: Path, workers: int | None, fresh: bool, json: bool) -> int:
+    """Prints every run: whether it is done, and if not, about how long it takes."""
+    from bench import api
+
+    found = api.preview(suite, results=results, workers=workers, fresh=fresh)
+    if json:
+        runs = [
+            {
+                "run": spec.label,
+                "run_id": spec.run_id,
+                "done": spec.run_id not in found.seconds,
+                "seconds": found.seconds.get(spec.run_id),
+            }
+            for spec in found.specs
+        ]
+        print_json({"runs": runs, "seconds": found.total})
+        return 0
+    print_table(
+        ["run", "device", "standing", "run_id"],
+        [[spec.label, spec.device, _standing(spec, found), spec.run_id] for spec in found.specs],
+    )
+    print_line(f"{len(found.seconds)} of {len(found.specs)} runs to do, {_about(found.total)}")
+    return 0
+
+
+def _standing(spec: RunSpec, found: Preview) -> str:
+    return _about(found.seconds[spec.run_id]) if spec.run_id in found.seconds else "done"
+
+
+def _about(seconds: float | None) -> str:
+    """Rough on purpose: nothing here is known to the second."""
+    if seconds is None:
+        return "no estimate before a first run on this device"
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s"
+    return f"about {seconds / 60:.0f} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
+def _parsed(seeds: str | None) -> list[int] | None:
+    """`0-4,7` as the numbers it stands for; None where it was not given."""
+    if seeds is None:
+        return None
+    if not _SEEDS.fullmatch(seeds):
+        raise _bad_seeds(f"{seeds!r} is not a list of seeds; expected numbers as in 0-4,7")
+    found: list[int] = []
+    for part in seeds.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first), min(int(last or first), int(first) + _MOST) + 1)
+    if not found or len(found) > _MOST or len(set(found)) < len(found):
+        raise _bad_seeds(f"{seeds!r}: expected 1 to {_MOST} different seeds")
+    return found
+
+
+def _bad_seeds(message: str) -> typer.BadParameter:
+    return typer.BadParameter(message, param_hint="'--seeds'")

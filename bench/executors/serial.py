@@ -1,0 +1,44 @@
+"""One group after another, in this process: easy to debug, and nothing to clean up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from bench.errors import RunTimeout
+from bench.executors.base import Clock, attempt, cores, places, shared, starting
+from bench.records import Emit, Group, Progress, RunResult, Work
+
+
+def serial(  # noqa: PLR0913 - the executors' seam
+    work: Work,
+    groups: Sequence[Group],
+    *,
+    devices: tuple[str, ...],
+    workers: int | None = None,
+    timeout: float | None,
+    on_progress: Emit,
+) -> Iterator[RunResult]:
+    """Run the groups in order, each with all the cores; `workers` has no say.
+
+    The limit is looked at whenever the work says how far it is: a group that is silent is not
+    interrupted.
+    """
+    del workers
+    where = {place.device.partition(":")[0]: place for place in places(groups, devices, 1)}
+    for group in groups:
+        on_progress(starting(group))
+        placement = replace(where[group.specs[0].device], threads=cores())
+        emit = _limited(on_progress, Clock(timeout))
+        yield from shared(attempt(work, group, placement, emit), workers=1)
+
+
+def _limited(emit: Emit, clock: Clock) -> Emit:
+    """The same callback, which raises `RunTimeout` once the time is up."""
+
+    def limited(progress: Progress) -> None:
+        if clock.expired:
+            raise RunTimeout(clock.verdict)
+        emit(progress)
+
+    return limited

@@ -1,0 +1,30 @@
+"""The results on disk: one folder a run, there whole or not at all.
+
+    results/<suite>/suite.toml          the suite's text, as last run
+    results/<suite>/declaration.json    what it compares: title, primary metric, variants, runs
+    results/<suite>/<run_id>/           four Parquet tables, and the run's files
+    results/<suite>/.<run_id>.partial/  a run being written
+
+The tables' columns follow from the row types of `bench.records`, whose docstring holds the
+history of the format; every table carries its `schema_version`.
+"""
+
+from __future__ import annotations
+
+from bench.store.base import TABLES, schema
+from bench.store.reader import Results, finished, load_results, locate, suites
+from bench.store.writer import keep_suite, prepare, remove, write
+
+__all__ = [
+    "TABLES",
+    "Results",
+    "finished",
+    "keep_suite",
+    "load_results",
+    "locate",
+    "prepare",
+    "remove",
+    "schema",
+    "suites",
+    "write",
+]

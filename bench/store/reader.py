@@ -1,0 +1,151 @@
+"""What is on disk, as DataFrames."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from bench.errors import StoreError, SuiteError, suggestion
+from bench.store.base import (
+    NAME,
+    TABLES,
+    is_finished,
+    read_table,
+    reason,
+    run_folders,
+    safe_name,
+    schema,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Results:
+    """What is on disk of one suite; the frames' columns are the fields of the row types.
+
+    A null is NaN or None in the frames; a run without rows (`lost`, say) is in `runs` alone.
+    """
+
+    root: Path
+    """The suite's folder."""
+    suite: str
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    metrics: pd.DataFrame
+    timings: pd.DataFrame
+
+    def files(self, run_id: str) -> dict[str, Path]:
+        """The files beside a run's tables: relative path (`samples/100.png`) → where it lies."""
+        folder = self.root / safe_name(run_id)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        names = {path.relative_to(folder).as_posix(): path for path in paths}
+        return {name: path for name, path in names.items() if path.suffix != ".parquet"}
+
+    @property
+    def suite_text(self) -> str | None:
+        """The suite's TOML as it was last run."""
+        path = self.root / "suite.toml"
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+    @property
+    def declaration(self) -> dict[str, Any]:
+        """What the suite declared that it compares, as `keep_suite` stored it.
+
+        Raises `StoreError` where it is missing or cannot be read.
+        """
+        path = self.root / "declaration.json"
+        try:
+            declared = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            mend = "run the suite again with `bench run`, which repeats nothing that is finished"
+            raise StoreError(f"{path}: {reason(error)}; {mend}") from error
+        if not isinstance(declared, dict):
+            raise StoreError(f"{path}: expected a JSON object, found {type(declared).__name__}")
+        return declared
+
+    def only(self, run_ids: Collection[str]) -> Results:
+        """The same results, of some runs alone."""
+
+        def part(frame: pd.DataFrame) -> pd.DataFrame:
+            return frame[frame["run_id"].isin(list(run_ids))].reset_index(drop=True)
+
+        return replace(
+            self,
+            runs=part(self.runs),
+            curves=part(self.curves),
+            metrics=part(self.metrics),
+            timings=part(self.timings),
+        )
+
+
+def finished(root: Path, suite: str) -> frozenset[str]:
+    """The runs whose results stay; a folder half written or made by others is not among them.
+
+    Raises `StoreError` for results of a newer `bench`, which this one would overwrite.
+    """
+    folders = run_folders(root / safe_name(suite))
+    return frozenset(folder.name for folder in folders if is_finished(folder))
+
+
+def load_results(path: str | os.PathLike[str]) -> Results:
+    """All runs of one suite's folder, such as `results/mnist_compare`, by variant and seed.
+
+    Raises `StoreError` where there is no such folder, a table cannot be read or is of a newer
+    `bench`.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise StoreError(f"{root}: no such folder of results; expected results/<suite>")
+    folders = [folder for folder in run_folders(root) if (folder / "run.parquet").is_file()]
+    frames = {name: _concatenated(folders, name) for name in TABLES}
+    runs = frames.pop("run").sort_values(["variant", "seed", "run_id"], ignore_index=True)
+    return Results(root, root.resolve().name, runs, **frames)
+
+
+def suites(root: Path) -> list[str]:
+    """The names of the suites that have results under a results folder."""
+    return [folder.name for folder in run_folders(root) if any(folder.glob("*/run.parquet"))]
+
+
+def locate(source: str | os.PathLike[str], root: Path) -> Path:
+    """The folder of a suite's results, named by its file, its name or the folder itself.
+
+    Raises `StoreError`, with the nearest name that has results, where there is none.
+    """
+    given = Path(source)
+    if given.suffix != ".toml" and given.is_dir():
+        return given
+    name = _name_in(given) if given.suffix == ".toml" else str(source)
+    folder = root / name
+    if not NAME.fullmatch(name) or not folder.is_dir():
+        known = suites(root)
+        found = suggestion(name, known) if known else "; nothing has been run yet"
+        raise StoreError(f"{root}: no results of a suite {name!r}{found}")
+    return folder
+
+
+def _name_in(path: Path) -> str:
+    """The name that a suite's file gives; read without checking the rest, and without torch."""
+    try:
+        name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
+    except (OSError, ValueError) as error:
+        raise SuiteError(f"{path}: {reason(error)}") from error
+    if not isinstance(name, str):
+        raise SuiteError(f"{path}: name: missing; expected the suite's name, a string")
+    return name
+
+
+def _concatenated(folders: list[Path], table: str) -> pd.DataFrame:
+    parts = [read_table(folder / f"{table}.parquet", table) for folder in folders]
+    whole = pa.concat_tables(parts) if parts else pa.Table.from_pylist([], schema=schema(table))
+    frame: pd.DataFrame = whole.to_pandas()
+    return frame

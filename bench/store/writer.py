@@ -1,0 +1,109 @@
+"""What is put on disk: staged beside its place, then committed by one rename."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import StoreError
+from bench.records import RunResult
+from bench.store.base import encode, is_finished, reason, safe_name, safe_path
+
+
+def prepare(root: Path, suite: str) -> None:
+    """Make the suite's folder, and prove that it can be written before anything starts.
+
+    Raises `StoreError` if it cannot.
+    """
+    folder = root / safe_name(suite)
+    probe = folder / f".writable.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot be written ({reason(error)}); choose another folder with --results"
+        ) from error
+
+
+def keep_suite(root: Path, suite: str, text: str, declaration: Mapping[str, Any]) -> None:
+    """Keep the suite's TOML text, and what it declares, beside its results."""
+    folder = root / safe_name(suite)
+    declared = json.dumps(declaration, indent=2) + "\n"
+    for name, content in (("suite.toml", text), ("declaration.json", declared)):
+        staged = folder / f".{name}.partial"
+        try:
+            _write_file(staged, content.encode())
+            staged.replace(folder / name)
+        except OSError as error:
+            raise StoreError(f"{folder / name}: cannot be written ({reason(error)})") from error
+
+
+def write(root: Path, suite: str, result: RunResult) -> Path:
+    """Commit one run by one rename; answers with its folder.
+
+    A failure of before is replaced; a finished run never: what is there stays.
+    Raises `StoreError` for a file name that would leave the run's folder, and where the disk
+    refuses.
+    """
+    folder = root / safe_name(suite) / safe_name(result.run.run_id)
+    staged = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(staged, ignore_errors=True)
+        _stage(staged, result)
+        if is_finished(folder):
+            shutil.rmtree(staged)
+        else:
+            _commit(staged, folder)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written ({reason(error)})") from error
+    return folder
+
+
+def remove(root: Path, suite: str, run_ids: Collection[str]) -> None:
+    """Delete these runs, finished or not, and no others."""
+    for run_id in run_ids:
+        folder = root / safe_name(suite) / safe_name(run_id)
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise StoreError(f"{folder}: cannot be deleted ({reason(error)})") from error
+
+
+def _stage(folder: Path, result: RunResult) -> None:
+    tables = {
+        "run": [result.run],
+        "curves": result.curves,
+        "metrics": result.metrics,
+        "timings": result.timings,
+    }
+    files = {safe_path(name): content for name, content in result.files.items()}
+    for table, rows in tables.items():
+        _write_file(folder / f"{table}.parquet", encode(table, rows))
+    for path, content in files.items():
+        _write_file(folder / path, content)
+
+
+def _commit(staged: Path, folder: Path) -> None:
+    """Put the staged folder in its place; what was there, not finished, makes way for it."""
+    old = folder.with_name(f".{folder.name}.replaced")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    staged.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    """Write, and flush to the disk, so that a rename never outruns what it commits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.report.panels import POINTS, scaled, thinned
+
+
+def painted(values: list[float], mark: float | None, *, log: bool = True) -> Axes:
+    axes = Figure().add_subplot()
+    axes.plot(values)
+    scaled(axes, values, mark, "real data", log=log)
+    return axes
+
+
+@pytest.mark.parametrize(
+    ("mark", "said", "edge"),
+    [(0.983, "real data 0.983, below ↓", 0.03), (9000.0, "real data 9,000, above ↑", 0.97)],
+)
+def test_reference_far_off_is_named_and_leaves_the_axis_to_the_curves(
+    mark: float, said: str, edge: float
+) -> None:
+    axes = painted([1000.0, 400.0, 100.0], mark)
+    low, high = axes.get_ylim()
+    assert 50 < low < 100 < 1000 < high < 2000
+    assert [(text.get_text(), text.get_position()) for text in axes.texts] == [(said, (1, edge))]
+    assert len(axes.lines) == 1
+
+
+@pytest.mark.parametrize("mark", [34.0, 300.0, 2900.0])
+def test_reference_within_three_times_is_drawn(mark: float) -> None:
+    axes = painted([1000.0, 400.0, 100.0], mark)
+    low, high = axes.get_ylim()
+    assert low < min(mark, 100) < max(mark, 1000) < high
+    assert list(axes.lines[1].get_ydata()) == [mark, mark]
+    assert not axes.texts
+
+
+def test_reference_without_a_logarithm_lies_below() -> None:
+    axes = painted([3.0, 2.0], 0.0)
+    assert axes.get_yscale() == "log"
+    assert axes.texts[0].get_text() == "real data 0, below ↓"
+
+
+def test_values_without_a_logarithm_keep_the_axis_linear() -> None:
+    axes = painted([3.0, 0.0, float("inf")], 1.0)
+    assert axes.get_yscale() == "linear"
+    assert list(axes.lines[1].get_ydata()) == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("values", [[337.0, 759.0], [1.42, 2.33], [270.0, 1500.0], [0.09, 6.0]])
+def test_logarithmic_axis_has_three_to_eight_ticks(values: list[float]) -> None:
+    axes = painted(values, None)
+    low, high = axes.get_ylim()
+    assert 3 <= len([tick for tick in axes.get_yticks() if low <= tick <= high]) <= 8
+
+
+def test_long_curves_are_thinned_and_keep_their_ends() -> None:
+    rows = pd.DataFrame({"run_id": "a", "generator_step": range(1, 10_001)})
+    kept = thinned(rows)["generator_step"].tolist()
+    assert (kept[0], kept[-1]) == (1, 10_000)
+    assert len(kept) <= POINTS + 1
