@@ -27,6 +27,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def parity(session: nox.Session) -> None:
+    """The compiled engine against the textbook loop: every objective, network and precision."""
+    run(session, "pytest", "tests/test_parity.py", "-m", "long or not long", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Ruff: rules and format."""
     run(session, "ruff", "check", ".")

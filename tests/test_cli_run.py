@@ -180,7 +180,6 @@ def workers(driver: int) -> list[int]:
     return [int(pid) for pid in children if os.getpgid(int(pid)) == int(pid)]
 
 
-@pytest.mark.slow
 def test_interruption_keeps_what_is_finished(suite, tmp_path):
     with endless(tmp_path, workers=2) as process:
         wait_for(process, "wgan/0: completed", "gan/0: step")
@@ -197,7 +196,6 @@ def test_interruption_keeps_what_is_finished(suite, tmp_path):
     assert len(store.finished(Path("results"), "tiny")) == 1
 
 
-@pytest.mark.slow
 def test_killed_worker_is_lost_and_the_others_finish(suite, tmp_path, capsys):
     with endless(tmp_path, workers=1) as process:
         wait_for(process, "gan/0: step")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import RLock
 
 import torch
 from torch import Tensor
 from torch._dynamo.exc import TorchDynamoException
+from tqdm import tqdm
 
 from bench.training.base import Engine, Recipe
 from bench.training.stacked import Stacked
@@ -24,6 +26,9 @@ def ready(
     if name == "textbook":
         return Textbook(recipe, images), name
     if name == "compiled":
+        # torch.fx has a bar under its tracing; the lock a bar makes is a semaphore of the system,
+        # which a worker that is ended would leave behind, with a warning at the driver's end
+        tqdm.set_lock(RLock())
         try:
             engine = Stacked(recipe, images, compiled=True)
             engine.warm_up()
