@@ -19,7 +19,7 @@ from bench.records import Emit, RunResult, RunSpec
 from bench.store import Results
 
 if TYPE_CHECKING:
-    from bench.report.summary import Declaration, Summary
+    from bench.reporting.summary import Declaration, Summary
     from bench.suite import Suite
 
 Where = str | os.PathLike[str]
@@ -81,7 +81,7 @@ def compare(results: Results | Where) -> Summary:
 
     Raises `StoreError` where there are none, and `NotComparable` where they must not be compared.
     """
-    from bench.report.summary import summarize
+    from bench.reporting.summary import summarize
 
     found = current(_results(results))
     return summarize(found, declaration(found))
@@ -99,7 +99,7 @@ def report(
     HTML one offline page, whose path comes back; as Markdown or JSON (the same numbers) the text.
     Raises what `compare` raises.
     """
-    from bench.report import page, summary, text
+    from bench.reporting import page, summary, text
 
     found = [current(_results(suite, results)) for suite in suites]
     summaries = [compare(each) for each in found]
@@ -123,7 +123,7 @@ def current(results: Results) -> Results:
 
 def declaration(results: Results) -> Declaration:
     """What the suite declared before these runs: what the verdict is about."""
-    from bench.report.summary import Declaration
+    from bench.reporting.summary import Declaration
 
     declared = results.declaration
     try:

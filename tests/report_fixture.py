@@ -24,7 +24,7 @@ from bench.records import (
     Status,
     identity,
 )
-from bench.report.summary import Declaration
+from bench.reporting.summary import Declaration
 from bench.store import Results
 
 IMAGES, BATCH, EVALUATIONS = 1_200_000, 64, 6

@@ -8,7 +8,9 @@ from bench.errors import StoreError
 
 
 def test_public_names_are_there_and_sorted():
-    importlib.import_module("bench.report.summary")  # must not put itself in the function's place
+    importlib.import_module(
+        "bench.reporting.summary"
+    )  # must not put itself in the function's place
     assert bench.__all__ == sorted(bench.__all__)
     for name in bench.__all__:
         assert getattr(bench, name).__module__.startswith("bench.")

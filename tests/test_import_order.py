@@ -25,7 +25,7 @@ ORDER = [
     {"store"},
     {"stats"},
     {"claims", "gate", "forecast"},
-    {"report"},
+    {"reporting"},
     {"api"},
     {"cli"},
     {"__main__", "assets"},  # assets: scripts that made what lies there; nothing imports them

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from report_fixture import declaration, result, troubled, written
 
-from bench.report.page import render_html
-from bench.report.summary import summarize
+from bench.reporting.page import render_html
+from bench.reporting.summary import summarize
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+PANELS = ".along [data-axis]:visible"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
@@ -97,6 +98,36 @@ def test_play_runs_through_training_and_stops(tab: Tab) -> None:
     assert play.get_attribute("aria-pressed") == "false"
 
 
+def test_axis_of_the_curves_is_chosen_by_keyboard(tab: Tab) -> None:
+    def shown() -> set[str | None]:
+        return {each.get_attribute("data-axis") for each in tab.page.locator(PANELS).all()}
+
+    before = tab.page.locator(PANELS).count()
+    assert shown() == {"generator_step"}
+    tab.page.locator(".axes input:checked").focus()
+    tab.page.keyboard.press("ArrowRight")
+    assert shown() == {"images"}
+    tab.page.keyboard.press("ArrowRight")
+    assert shown() == {"cost"}
+    assert tab.page.locator(PANELS).count() == before == 6
+
+
+def test_pictures_are_pixelated_only_where_enlarged(
+    browser: playwright.Browser, report: Path
+) -> None:
+    found = []
+    for width in (390, 1400):
+        opened = Tab(browser, report, viewport={"width": width, "height": 800})
+        picture = opened.page.locator(".grid img:visible").first
+        found.append(
+            picture.evaluate(
+                "e => [e.clientWidth > e.naturalWidth, getComputedStyle(e).imageRendering]"
+            )
+        )
+        opened.page.close()
+    assert found == [[False, "auto"], [True, "pixelated"]]
+
+
 @pytest.mark.parametrize("width", [390, 1400])
 def test_page_never_scrolls_sideways(browser: playwright.Browser, report: Path, width: int) -> None:
     opened = Tab(browser, report, viewport={"width": width, "height": 800})
@@ -125,6 +156,8 @@ def test_without_script_the_final_grids_are_shown(
     opened = Tab(browser, report, java_script_enabled=False)
     assert opened.shown() == ["18,750", "3,750", "3,750"]
     assert opened.page.locator(".controls:visible").count() == 0
+    panels = opened.page.locator(PANELS).all()
+    assert {each.get_attribute("data-axis") for each in panels} == {"generator_step"}
     opened.page.close()
 
 

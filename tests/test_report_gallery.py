@@ -6,8 +6,8 @@ from pathlib import Path
 from PIL import Image, ImageChops
 from report_fixture import declaration, result, written
 
-from bench.report.frames import Frames, select
-from bench.report.gallery import gallery
+from bench.reporting.frames import Frames, select
+from bench.reporting.gallery import gallery
 from bench.store import Results
 
 

@@ -4,7 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from bench.report.numbers import (
+from bench.reporting.numbers import (
     duration,
     exact_percent,
     listed,

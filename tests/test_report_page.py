@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from report_fixture import SEEDS, declaration, result, spec, troubled, whole, wr
 
 from bench.errors import NotComparable
 from bench.records import RunResult
-from bench.report.numbers import number
-from bench.report.page import render_html, render_side_by_side
-from bench.report.palette import COLORS, DARK, LIGHT
-from bench.report.summary import Declaration, summarize
+from bench.reporting.numbers import number
+from bench.reporting.page import render_html, render_side_by_side
+from bench.reporting.palette import COLORS, DARK, LIGHT
+from bench.reporting.summary import Declaration, summarize
 from bench.store import Results
 
 HOSTILE = "<script>alert('title')</script>"
@@ -91,7 +92,7 @@ def test_page_shows_the_numbers_of_the_summary(page: str, results: Results) -> N
     for line in summary.lines:
         for cell in line.cells:
             assert f'<td class="n">{number(cell.description.median)}</td>' in page
-    assert "reached the lowest final FID (digits), median " in page
+    assert "reached the lowest final FID (digits): a median of " in page
     assert "<td>diverged</td>" in page
 
 
@@ -99,9 +100,32 @@ def test_page_of_fifteen_runs_stays_small(page: str) -> None:
     assert len(page.encode()) < 6_000_000
 
 
+def test_what_stands_behind_a_pair_is_smaller_and_not_lost(page: str, results: Results) -> None:
+    reading = summarize(results, declaration()).readings[0]
+    plain = unescape(re.sub(r"<svg.*?</svg>|</?b\b[^>]*>", "", page))
+    for pair, detail in zip(reading.pairs, reading.details, strict=True):
+        assert f'<div><p>{pair}</p><p class="how">{detail}</p></div>' in plain
+
+
+def test_curves_are_drawn_along_every_axis(page: str) -> None:
+    for axis in ("generator_step", "images", "cost"):
+        drawn = re.findall(rf'<div class="panels" data-axis="{axis}">(.*?)</div>', page)
+        assert [panels.count("<svg") for panels in drawn] == [3, 3, 3, 3, 3, 4]
+
+
+def test_without_a_step_time_there_is_no_cost_to_choose(tmp_path: Path) -> None:
+    found = written(tmp_path, [result("gan", 0, samples=False)])
+    untimed = replace(found, runs=found.runs.assign(solo_step_ms=None))
+    text = rendered(untimed, declaration(("gan",), seeds=(0,)))
+    assert re.findall(r'type="radio" name="s0-axis" value="(\w+)"', text) == [
+        "generator_step",
+        "images",
+    ]
+
+
 def test_rendering_twice_gives_the_same_page(tmp_path: Path) -> None:
-    found = written(tmp_path, [result("gan", 0)])
-    declared = declaration(("gan",), seeds=(0,))
+    found = written(tmp_path, [result("gan", seed, samples=False) for seed in (0, 1)])
+    declared = declaration(("gan",), seeds=(0, 1))
     assert rendered(found, declared) == rendered(found, declared)
 
 

@@ -9,7 +9,8 @@ from report_fixture import RECIPES, SEEDS, declaration, result, spec, troubled, 
 
 from bench.errors import NotComparable
 from bench.records import RunResult
-from bench.report.summary import require_comparable, summarize
+from bench.reporting.frames import select
+from bench.reporting.summary import require_comparable, summarize
 from bench.stats import between
 from bench.store import Results
 
@@ -48,8 +49,10 @@ def test_verdict_names_the_better_recipe_and_the_true_ratio(tmp_path: Path) -> N
     [contrast] = summary.readings[0].contrasts
     assert (contrast.a, contrast.b, contrast.verdict) == ("one", "two", "better")
     assert contrast.effect == pytest.approx(0.5)
-    assert summary.headline.startswith("Of these 2 recipes, one reached the lowest final FID (digi")
-    assert "0.500× that of two" in summary.headline
+    assert summary.headline == (
+        "Of these 2 recipes, one reached the lowest final FID (digits): "
+        "a median of 40 over 5 seeds, 0.500 times that of two."
+    )
 
 
 def test_swapping_the_rows_swaps_the_verdict(tmp_path: Path) -> None:
@@ -84,7 +87,7 @@ def test_close_variants_with_little_noise_are_equal(tmp_path: Path) -> None:
 
 def test_three_against_three_says_what_it_cannot_show(tmp_path: Path) -> None:
     results = pair(tmp_path, 40.0, 41.0, noise=NOISE[:3])
-    [sentence] = summarize(results, declaration(TWO, seeds=(0, 1, 2))).readings[0].pairs
+    [sentence] = summarize(results, declaration(TWO, seeds=(0, 1, 2))).readings[0].details
     assert "Ranks alone cannot be significant: smallest p with 3 against 3 is 0.10." in sentence
     assert "seeds each would probably decide" in sentence
 
@@ -218,6 +221,36 @@ def test_cost_is_steps_times_the_step_alone(tmp_path: Path) -> None:
     assert summary.equal_cost == cost["wgan"].cost
     assert cost["gan"].ratio == pytest.approx(cost["gan"].cost / cost["wgan"].cost)
     assert cost["gan"].at_equal_cost > summary.lines[0].cells[0].description.median
+
+
+def test_step_timed_once_a_variant_prices_all_its_runs(tmp_path: Path) -> None:
+    results = whole(tmp_path)
+    timed = results.runs["solo_step_ms"].where(results.runs["seed"] == 0)
+    frames = select(replace(results, runs=results.runs.assign(solo_step_ms=timed)), declaration())
+    once = timed.groupby(results.runs["variant"]).first()
+    expected = frames.metrics["generator_step"] * frames.metrics["variant"].map(once) / 1000
+    assert frames.metrics["cost"].tolist() == pytest.approx(expected.tolist())
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "said"),
+    [
+        ("modes", (6.0, 10.0), "a median of 10 over 5 seeds, 4 above one."),
+        ("class_kl", (0.5, 0.2), "a median of 0.200 over 5 seeds, 0.400 times that of one."),
+        ("confident_share", (0.9, 0.99), "over 5 seeds, 0.0800 nearer to real data than one."),
+    ],
+)
+def test_headline_says_the_lead_in_the_terms_of_the_metric(
+    tmp_path: Path, metric: str, values: tuple[float, float], said: str
+) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    two = results.metrics["run_id"].isin(results.runs[results.runs["variant"] == "two"]["run_id"])
+    of_metric = results.metrics["metric"] == metric
+    results = edited(results, of_metric & ~two, value=values[0])
+    results = edited(results, of_metric & two, value=values[1])
+    headline = summarize(results, declaration(TWO, metric=metric, margin=0.01)).headline
+    assert headline.startswith("Of these 2 recipes, two reached the ")
+    assert headline.endswith(said)
 
 
 def test_metric_near_a_reference_is_compared_by_its_distance(tmp_path: Path) -> None:

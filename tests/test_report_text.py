@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from report_fixture import declaration, result, troubled, whole, written
 
-from bench.report.base import Summary
-from bench.report.numbers import duration, interval, number
-from bench.report.summary import summarize
-from bench.report.text import render_json, render_markdown
+from bench.reporting.base import Summary
+from bench.reporting.numbers import duration, interval, number
+from bench.reporting.summary import summarize
+from bench.reporting.text import render_json, render_markdown
 from bench.stats import Interval
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bench.api import Preview
     from bench.records import RunSpec
-    from bench.report.base import Summary
+    from bench.reporting.base import Summary
     from bench.store import Results
     from bench.suite import Suite
 
@@ -132,7 +132,7 @@ def _conclude(suite: Suite, specs: Sequence[RunSpec], results: Results, json: bo
 
 def _print_comparison(suite: Suite, summary: Summary, root: Path) -> None:
     """The primary metric and the cost of every variant, the verdict, and where to look next."""
-    from bench.report.numbers import count, duration, interval, number
+    from bench.reporting.numbers import count, duration, interval, number
 
     costs = {row.variant: row for row in summary.costs}
     header = ["variant", summary.metric_label, "95 % interval", "seeds", "ms a step", "cost"]

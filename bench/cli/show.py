@@ -15,7 +15,7 @@ from bench.errors import RequestError, suggestion
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bench.report.summary import Declaration
+    from bench.reporting.summary import Declaration
     from bench.store import Results
 
 
@@ -39,7 +39,7 @@ def show(
 
 
 def _show_suite(found: Results, counted: Results, declared: Declaration, json: bool) -> None:
-    from bench.report.numbers import count, duration, number
+    from bench.reporting.numbers import count, duration, number
 
     final = _final(counted, declared.metric)
     runs = counted.runs.to_dict("records")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,12 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import bench
-from bench.report import figures, forest, numbers, tables
-from bench.report.base import Shares, Summary
-from bench.report.frames import select
-from bench.report.gallery import Gallery, gallery
-from bench.report.palette import DARK, LIGHT, Look
-from bench.report.summary import require_comparable
+from bench.reporting import figures, forest, numbers, tables
+from bench.reporting.base import Shares, Summary
+from bench.reporting.frames import select
+from bench.reporting.gallery import Gallery, gallery
+from bench.reporting.palette import DARK, LIGHT, Look
+from bench.reporting.panels import AXIS_NAMES
+from bench.reporting.summary import require_comparable
 from bench.store import Results
 
 _HERE = Path(__file__).parent
@@ -30,8 +31,9 @@ class Chapter:
     """Leads every id of the chapter."""
     summary: Summary
     primary: list[str]
-    losses: list[tuple[str, str, list[str]]]
-    diagnostics: list[str]
+    curve_axes: tuple[str, ...]
+    losses: list[figures.Quantity]
+    diagnostics: Mapping[str, list[str]]
     bars: list[str]
     others: list[str]
     shares: list[tuple[Shares, list[str]]]
@@ -71,6 +73,7 @@ def _chapter(key: str, summary: Summary, results: Results, look: Look) -> Chapte
         key=key,
         summary=summary,
         primary=figures.primary(subject),
+        curve_axes=figures.curve_axes(subject),
         losses=figures.losses(subject),
         diagnostics=figures.diagnostics(subject),
         bars=figures.bars(subject),
@@ -107,6 +110,7 @@ def _environment() -> Environment:
         "strip": tables.strip,
         "forest": forest.forest,
         "span": forest.span,
+        "AXIS_NAMES": AXIS_NAMES,
         "ARROWS": numbers.ARROWS,
         "BETTER": numbers.BETTER,
     }

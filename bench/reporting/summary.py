@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.errors import NotComparable
-from bench.report.base import At, Declaration, MetricLine, Reading, Recipe, Summary
-from bench.report.comparison import contrasts, line, lines, metric_label, shares
-from bench.report.costs import cheapest, costs, sentence
-from bench.report.frames import PROVENANCE, Frames, select
-from bench.report.numbers import listed, plural
-from bench.report.provenance import (
+from bench.reporting.base import At, Declaration, MetricLine, Reading, Recipe, Summary
+from bench.reporting.comparison import contrasts, line, lines, metric_label, shares
+from bench.reporting.costs import cheapest, costs, sentence
+from bench.reporting.frames import PROVENANCE, Frames, select
+from bench.reporting.numbers import listed, plural
+from bench.reporting.provenance import (
     differences,
     environments,
     failures,
@@ -19,7 +19,7 @@ from bench.report.provenance import (
     standing,
     warnings,
 )
-from bench.report.verdict import headline, pair_sentence
+from bench.reporting.verdict import headline, pair_detail, pair_sentence
 from bench.store import Results
 
 __all__ = ["Declaration", "Summary", "require_comparable", "summarize"]
@@ -69,6 +69,7 @@ def _reading(frames: Frames, declaration: Declaration, at: At) -> Reading:
         at=at,
         headline=headline(found, at, pairs),
         pairs=tuple(pair_sentence(found, at, pair) for pair in pairs),
+        details=tuple(pair_detail(pair) for pair in pairs),
         line=found,
         contrasts=pairs,
     )

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from bench.registry import label
-from bench.report.base import Declaration, Environment, Failure, Recipe
-from bench.report.frames import Frames, different, recipe
-from bench.report.numbers import listed, memory, plural
+from bench.reporting.base import Declaration, Environment, Failure, Recipe
+from bench.reporting.frames import Frames, different, recipe
+from bench.reporting.numbers import listed, memory, plural
 
 HARDWARE = ("cpu", "cores", "memory", "gpu", "gpus", "threads")
 """Facts without which timings cannot be compared."""

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from bench.report.base import FORMAT_VERSION, MetricLine, Summary
-from bench.report.numbers import (
+from bench.reporting.base import FORMAT_VERSION, MetricLine, Summary
+from bench.reporting.numbers import (
     ARROWS,
     NONE,
     count,
@@ -52,7 +52,7 @@ def _suite(summary: Summary) -> str:
         f"# {_plain(declared.title)}",
         f"**{_plain(summary.headline)}**",
         *(f"> **Note:** {_plain(warning)}" for warning in summary.warnings),
-        _bullets(summary.readings[0].pairs if summary.readings else ()),
+        _bullets(summary.readings[0].sentences if summary.readings else ()),
         _bullets(summary.notes),
         "## Comparison",
         _comparison(summary),

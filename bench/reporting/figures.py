@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bench.report.base import MetricLine, Shares, Summary
-from bench.report.frames import Frames
-from bench.report.palette import Look
-from bench.report.panels import (
+from bench.reporting.base import MetricLine, Shares, Summary
+from bench.reporting.frames import Frames
+from bench.reporting.palette import Look
+from bench.reporting.panels import (
     AXES,
     crosses,
     dress,
     lines,
-    log,
     points,
-    reference,
+    scaled,
     thinned,
 )
-from bench.report.svg import INK, draw
+from bench.reporting.svg import INK, draw
+
+REAL, AIM = "real data", "aim"
+"""What a dashed line stands for."""
 
 WIDE, SMALL = (4.6, 3.4), (4.6, 2.6)
 
@@ -59,6 +61,16 @@ class Subject:
     """Leads every id of its figures."""
 
 
+@dataclass(frozen=True)
+class Quantity:
+    """One quantity of the training curves, drawn along every axis."""
+
+    label: str
+    note: str
+    panels: Mapping[str, list[str]]
+    """Axis → its panels."""
+
+
 def primary(of: Subject) -> list[str]:
     """The primary metric against steps, images and cost; a thin line a seed, the median bold."""
     return [_along(of, each.line, axis, WIDE) for each in of.summary.readings[:1] for axis in AXES]
@@ -78,12 +90,9 @@ def _along(of: Subject, line: MetricLine, axis: str, size: tuple[float, float]) 
     rows = rows.dropna(subset=["value", axis])
 
     def paint(axes: Axes) -> None:
-        positive = line.scale == "log" and bool((rows["value"] > 0).all()) and len(rows) > 0
         lines(axes, rows, (axis, "value"), of.look, dots=True)
         crosses(axes, rows, axis, of.look)
-        reference(axes, line.floor)
-        if positive and (line.floor is None or line.floor > 0):
-            log(axes)
+        scaled(axes, rows["value"].astype(float), line.floor, REAL, log=line.scale == "log")
         dress(axes, line.label, AXES[axis])
 
     ends = ", ".join(f"{c.variant} {c.description.median:.3g}" for c in line.cells if c.values)
@@ -91,47 +100,58 @@ def _along(of: Subject, line: MetricLine, axis: str, size: tuple[float, float]) 
     return draw(f"{of.key}-{line.metric}-{axis}", size, alt, paint)
 
 
-def losses(of: Subject) -> list[tuple[str, str, list[str]]]:
-    """A row a quantity (heading, note, panels), a panel a variant, each on a scale of its own."""
+def curve_axes(of: Subject) -> tuple[str, ...]:
+    """The axes that some curve can be drawn along; there is no cost where no step was timed."""
+    return tuple(axis for axis in AXES if of.frames.curves[axis].notna().any())
+
+
+def losses(of: Subject) -> list[Quantity]:
+    """Quantities in the objective's own unit: a panel a variant, each on a scale of its own."""
     return [
-        (label, note, panels)
+        Quantity(label, note, {axis: _by_variant(of, column, axis) for axis in curve_axes(of)})
         for column, (label, note) in OWN_SCALE.items()
-        if (panels := _panels_by_variant(of, column, label))
+        if of.frames.curves[column].notna().any()
     ]
 
 
-def _panels_by_variant(of: Subject, column: str, label: str) -> list[str]:
+def _by_variant(of: Subject, column: str, axis: str) -> list[str]:
     panels = []
     for place, variant in enumerate(of.frames.variants):
-        rows = of.frames.curves[of.frames.curves["variant"] == variant].dropna(subset=[column])
+        rows = of.frames.curves[of.frames.curves["variant"] == variant].dropna(
+            subset=[column, axis]
+        )
         if len(rows):
-            paint = _curve_painter(rows, column, variant, of.look, None)
-            alt = f"{label} of {variant} through training"
-            panels.append(draw(f"{of.key}-{column}-{place}", SMALL, alt, paint))
+            paint = _curve_painter(rows, (axis, column), variant, of.look, None)
+            alt = f"{OWN_SCALE[column][0]} of {variant} against {AXES[axis]}"
+            panels.append(draw(f"{of.key}-{column}-{axis}-{place}", SMALL, alt, paint))
     return panels
 
 
-def diagnostics(of: Subject) -> list[str]:
+def diagnostics(of: Subject) -> Mapping[str, list[str]]:
     """What may be compared across objectives: Lipschitz figures, penalty, clipped share."""
+    return {axis: _shared(of, axis) for axis in curve_axes(of)}
+
+
+def _shared(of: Subject, axis: str) -> list[str]:
     panels = []
     for column, (label, aim) in SHARED_SCALE.items():
-        rows = of.frames.curves.dropna(subset=[column])
+        rows = of.frames.curves.dropna(subset=[column, axis])
         if len(rows):
-            paint = _curve_painter(rows, column, label, of.look, aim)
-            panels.append(draw(f"{of.key}-{column}", SMALL, f"{label} through training", paint))
+            paint = _curve_painter(rows, (axis, column), label, of.look, aim)
+            alt = f"{label} against {AXES[axis]}"
+            panels.append(draw(f"{of.key}-{column}-{axis}", SMALL, alt, paint))
     return panels
 
 
 def _curve_painter(
-    rows: pd.DataFrame, column: str, title: str, look: Look, aim: float | None
+    rows: pd.DataFrame, columns: tuple[str, str], title: str, look: Look, aim: float | None
 ) -> Callable[[Axes], None]:
+    axis, column = columns
+
     def paint(axes: Axes) -> None:
-        lines(axes, thinned(rows), ("generator_step", column), look, dots=False)
-        values = rows[column].astype(float)
-        reference(axes, aim)
-        if aim is not None and bool((values > 0).all()):
-            log(axes)
-        dress(axes, title, AXES["generator_step"])
+        lines(axes, thinned(rows), columns, look, dots=False)
+        scaled(axes, rows[column].astype(float), aim, AIM, log=aim is not None)
+        dress(axes, title, AXES[axis])
 
     return paint
 
@@ -156,10 +176,10 @@ def _bar_painter(line: MetricLine, look: Look) -> Callable[[Axes], None]:
             if line.scale == "raw":
                 height, hue = cell.description.median or 0.0, look.color(cell.variant)
                 axes.bar([place], [height], width=0.66, color=hue, alpha=0.28)
-        points(axes, {c.variant: [v for _, v in c.values] for c in cells}, look)
-        reference(axes, line.floor)
-        if line.scale == "log" and (line.floor is None or line.floor > 0):
-            log(axes)
+        found = {cell.variant: [value for _, value in cell.values] for cell in cells}
+        points(axes, found, look)
+        everything = [value for values in found.values() for value in values]
+        scaled(axes, everything, line.floor, REAL, log=line.scale == "log")
         dress(axes, line.label, "")
         axes.grid(visible=False, axis="x")
 

@@ -12,8 +12,8 @@ import pandas as pd
 
 from bench.errors import NotComparable
 from bench.records import Direction
-from bench.report.base import At, Declaration
-from bench.report.numbers import listed
+from bench.reporting.base import At, Declaration
+from bench.reporting.numbers import listed
 from bench.store import Results
 
 PROVENANCE = {
@@ -57,6 +57,7 @@ def select(results: Results, declaration: Declaration) -> Frames:
     runs = results.runs.copy()
     variants = _split_by_device(runs, declaration.variants)
     _one_recipe_each(runs, declaration.name)
+    runs["solo_step_ms"] = _step_times(runs)
     metrics = _with_run(results.metrics, runs)
     _one_provenance_each(metrics, declaration.name)
     return Frames(
@@ -80,6 +81,12 @@ def _split_by_device(runs: pd.DataFrame, declared: tuple[str, ...]) -> tuple[str
         runs.loc[rows, "variant"] = name + " (" + runs.loc[rows, "device"].astype(str) + ")"
         order.extend(f"{name} ({device})" for device in devices)
     return tuple(order)
+
+
+def _step_times(runs: pd.DataFrame) -> pd.Series[float]:
+    """The step time measured alone, by run: its own, else its variant's, which is timed once."""
+    own = pd.to_numeric(runs["solo_step_ms"], errors="coerce").astype(float)
+    return own.fillna(own.groupby(runs["variant"]).transform("median"))
 
 
 def _one_recipe_each(runs: pd.DataFrame, suite: str) -> None:

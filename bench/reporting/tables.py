@@ -9,9 +9,9 @@ from math import log10
 
 from markupsafe import Markup, escape
 
-from bench.report.base import Cell, MetricLine
-from bench.report.numbers import number
-from bench.report.palette import Look
+from bench.reporting.base import Cell, MetricLine
+from bench.reporting.numbers import number
+from bench.reporting.palette import Look
 
 WIDTH, HEIGHT, EDGE = 220, 22, 14
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import isfinite
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite, log10
 from statistics import median
 
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
-from bench.report.palette import Look
-from bench.report.svg import FAINT, INK
+from bench.reporting.numbers import number
+from bench.reporting.palette import Look
+from bench.reporting.svg import FAINT, INK
 
 POINTS = 150
 """Points drawn of one curve at most; more only makes the page heavier."""
+
+NEAR = 3.0
+"""How many times beyond the data a reference may lie and still be drawn on a logarithmic axis."""
+
+ROOM = 0.22
+"""Share of the span that is left free for a reference named at the axis' edge."""
 
 AXES = {
     "generator_step": "generator steps",
     "images": "real images shown to the critic",
     "cost": "cost: seconds of training alone",
 }
+
+AXIS_NAMES = {"generator_step": "generator steps", "images": "images", "cost": "cost"}
+"""The same, as a choice calls them."""
 
 
 def thinned(rows: pd.DataFrame) -> pd.DataFrame:
@@ -66,31 +76,75 @@ def crosses(axes: Axes, rows: pd.DataFrame, x: str, look: Look) -> None:
 
 def points(axes: Axes, found: Mapping[str, Sequence[float]], look: Look) -> None:
     """Every seed a point, variants side by side in order, and a stroke at each one's median."""
-    pairs = [(name, value) for name, values in found.items() for value in values]
-    rows, order = pd.DataFrame(pairs, columns=["variant", "value"]), list(found)
+    rows = pd.DataFrame(
+        [
+            (name, place + 0.24 * ((i + 0.5) / len(values) - 0.5), value)
+            for place, (name, values) in enumerate(found.items())
+            for i, value in enumerate(values)
+        ],
+        columns=["variant", "place", "value"],
+    )  # side by side in their order: jitter would make every page another
     axes.set(xlabel="variant", ylabel="value")
-    sns.stripplot(
-        rows, x="variant", y="value", hue="variant", order=order, hue_order=order,
-        palette=look.palette, size=5, jitter=0.12, legend=False, ax=axes,
+    sns.scatterplot(
+        rows, x="place", y="value", hue="variant", hue_order=list(found), palette=look.palette,
+        s=26, linewidth=0, zorder=3, legend=False, ax=axes,
     )  # fmt: skip
+    axes.set_xticks(range(len(found)), list(found))
+    axes.set_xlim(-0.5, len(found) - 0.5)
     for place, values in enumerate(found.values()):
         axes.hlines(median(values), place - 0.33, place + 0.33, colors=INK, linewidth=1.6)
 
 
-def log(axes: Axes) -> None:
-    """A logarithmic y axis with plain numbers; 1, 2 and 5 where less than two decades show."""
+def scaled(
+    axes: Axes, values: Iterable[float], mark: float | None, called: str, *, log: bool
+) -> None:
+    """The y axis, and a dashed line at `mark`: what real data gets, or what theory wants.
+
+    A logarithmic axis follows `values` (what is drawn): a mark further from them than `NEAR`
+    times is named at the axis' edge instead, else it would squeeze the curves.  Values that have
+    no logarithm keep the axis linear.
+    """
+    known = [value for value in values if isfinite(value)]
+    if not (log and known and min(known) > 0):
+        _line_at(axes, mark)
+        return
+    low, high = min(known), max(known)
+    below = mark is not None and mark * NEAR < low
+    above = mark is not None and mark > high * NEAR
+    if mark is not None and not (below or above):
+        _line_at(axes, mark)
+        low, high = min(low, mark), max(high, mark)
+    _log(axes, low, high, room=(ROOM * below, ROOM * above))
+    if below or above:
+        side, place = ("below ↓", 0.03) if below else ("above ↑", 0.97)
+        axes.text(
+            1, place, f"{called} {number(mark)}, {side}", transform=axes.transAxes, fontsize=10,
+            color=INK, alpha=0.75, ha="right", va="bottom" if below else "top",
+        )  # fmt: skip
+
+
+def _line_at(axes: Axes, value: float | None) -> None:
+    if value is not None:
+        axes.axhline(value, color=INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.7)
+
+
+def _log(axes: Axes, low: float, high: float, room: tuple[float, float]) -> None:
+    """Logarithmic from `low` to `high`, with `room` (shares of that span) left below and above."""
     axes.set_yscale("log")
-    low, high = axes.get_ylim()
-    near = isfinite(low) and low > 0 and high / low < 100
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if near else (1.0,)))
+    bottom, top = log10(low), log10(high)
+    span = max(top - bottom, log10(1.2))
+    bottom, top = bottom - span * (0.06 + room[0]), top + span * (0.06 + room[1])
+    axes.set_ylim(10**bottom, 10**top)
+    axes.yaxis.set_major_locator(_ticks(10 ** (top - bottom)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def reference(axes: Axes, value: float | None) -> None:
-    """A dashed line: what real data gets, or what theory wants."""
-    if value is not None:
-        axes.axhline(value, color=INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.7)
+def _ticks(ratio: float) -> Locator:
+    """Evenly spaced numbers within a decade; beyond it 1, 2 and 5, and then powers of ten."""
+    if ratio < 10:
+        return MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], min_n_ticks=3)
+    return LogLocator(subs=(1.0, 2.0, 5.0) if ratio < 300 else (1.0,))
 
 
 def dress(axes: Axes, title: str, xlabel: str) -> None:

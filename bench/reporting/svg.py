@@ -40,6 +40,12 @@ _STYLE: Any = {  # its keys are typed as literals, one by one
     "lines.solid_capstyle": "round",
 }
 
+_NEEDLESS = (
+    r"<metadata>.*?</metadata>|<!--.*?-->|<defs>\s*<style.*?</style>\s*</defs>|<g/>"
+    r"|font-family: [^;\"]*; | transform=\"rotate\(-?0 [^)]*\)\""
+)
+"""What the page's own style sheet says once, or nobody needs."""
+
 
 def draw(key: str, size: tuple[float, float], alt: str, paint: Callable[[Axes], None]) -> str:
     """One panel as an `<svg>` element that scales with its box.
@@ -72,7 +78,7 @@ def _box(width: float, height: float) -> tuple[float, float, float, float]:
 
 def _inline(text: str, key: str, alt: str) -> str:
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(_NEEDLESS, "", text, flags=re.DOTALL)
     used = set(re.findall(r'(?:href="#|url\(#)([\w-]+)', text))
     text = re.sub(r'\sid="([^"]+)"', lambda m: f' id="{key}-{m[1]}"' if m[1] in used else "", text)
     text = re.sub(r'(href="#|url\(#)', rf"\g<1>{key}-", text)
@@ -84,8 +90,9 @@ def _inline(text: str, key: str, alt: str) -> str:
 
 
 def _shorter(tag: str) -> str:
-    """Coordinates to a tenth of a pixel's tenth; six decimals double the page."""
-    return re.sub(r"(\d+\.\d\d)\d+", r"\1", tag)
+    """Coordinates to a tenth of a pixel, small ones to its tenth; six decimals double the page."""
+    tag = re.sub(r"(\d\d\.\d|\d\.\d\d)\d+", r"\1", tag)
+    return re.sub(r"\s+L ", "L", tag)
 
 
 def _opening(tag: str, alt: str) -> str:

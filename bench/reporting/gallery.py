@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from bench.report.frames import Frames
+from bench.reporting.frames import Frames
 from bench.store import Results
 
 BUDGET = 3_800_000
@@ -28,6 +28,9 @@ class Picture:
     percent: int
     """How far through its training the run was."""
     png: bytes
+    width: int
+    height: int
+    """Pixels."""
 
     @property
     def source(self) -> str:
@@ -61,6 +64,11 @@ class Gallery:
     def stops(self) -> tuple[int, ...]:
         """Where the slider stops, in per cent of training."""
         return tuple(sorted({p.percent for film in self.films for p in film.pictures}))
+
+    @property
+    def width(self) -> int:
+        """Pixels of the widest picture; 0 where there is none."""
+        return max((p.width for film in self.films for p in film.pictures), default=0)
 
     @property
     def size(self) -> int:
@@ -106,21 +114,23 @@ def _pictures(files: Mapping[str, Path], total: int) -> tuple[Picture, ...]:
     steps = {int(m[1]): path for name, path in files.items() if (m := _GRID.fullmatch(name))}
     total = max(total, *steps) if steps else 1
     return tuple(
-        Picture(step, round(100 * step / total) if total else 100, _small(steps[step].read_bytes()))
+        Picture(
+            step, round(100 * step / total) if total else 100, *_small(steps[step].read_bytes())
+        )
         for step in sorted(steps)
     )
 
 
-def _small(png: bytes) -> bytes:
-    """The same pixels in fewer bytes: grey pictures need one channel."""
+def _small(png: bytes) -> tuple[bytes, int, int]:
+    """The same pixels in fewer bytes (grey pictures need one channel); their width and height."""
     with Image.open(io.BytesIO(png)) as picture:
         if picture.mode == "RGB":
             red, green, blue = picture.split()
             if red.tobytes() == green.tobytes() == blue.tobytes():
                 out = io.BytesIO()
                 red.save(out, "PNG", optimize=True)
-                return min(png, out.getvalue(), key=len)
-    return png
+                png = min(png, out.getvalue(), key=len)
+        return png, picture.width, picture.height
 
 
 def _every(whole: Gallery, n: int) -> Gallery:

@@ -9,8 +9,8 @@ import pandas as pd
 from bench.errors import NotComparable
 from bench.records import Direction
 from bench.registry import label
-from bench.report.base import At, Cell, MetricLine, Shares
-from bench.report.frames import Frames, floor_of, read, vectors
+from bench.reporting.base import At, Cell, MetricLine, Shares
+from bench.reporting.frames import Frames, floor_of, read, vectors
 from bench.stats import Contrast, Sample, Scale, describe, family, scale_for
 
 

@@ -7,7 +7,7 @@ from math import log
 
 from markupsafe import Markup, escape
 
-from bench.report.numbers import effect, exact_percent, signed
+from bench.reporting.numbers import effect, exact_percent, signed
 from bench.stats import Contrast
 
 WIDTH, HEIGHT, EDGE = 300, 46, 14

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.report.base import At, MetricLine
-from bench.report.numbers import (
+from bench.reporting.base import At, MetricLine
+from bench.reporting.numbers import (
     effect,
     exact_percent,
     interval,
@@ -58,13 +58,23 @@ def _won(line: MetricLine, what: str, pairs: list[Contrast], best: str) -> str:
             f"Of these {len(line.cells)} recipes, {best} did best in {what}: "
             f"{listed([f'better than {pair.b}' for pair in own])}, decided by diverged runs."
         )
-    reached = next(cell.description.median for cell in line.cells if cell.variant == best)
+    cell = next(cell for cell in line.cells if cell.variant == best)
     return (
-        f"Of these {len(line.cells)} recipes, {best} reached the {_EXTREME[line.better]} {what}, "
-        f"median {number(reached)}: "
-        f"{listed([_against(line, pair) for pair in own])}, beyond the margin of "
-        f"{margin(line, own[0].margin)} ({_counts(line)})."
+        f"Of these {len(line.cells)} recipes, {best} reached the {_EXTREME[line.better]} {what}: "
+        f"a median of {number(cell.description.median)} over {plural(len(cell.values), 'seed')}, "
+        f"{listed([_ahead(line, pair) for pair in own])}."
     )
+
+
+def _ahead(line: MetricLine, pair: Contrast) -> str:
+    """How far the best recipe is ahead of another, as one would say it; the interval follows."""
+    amount = pair.effect or 0.0
+    if pair.scale == "log":
+        return f"{number(amount)} times that of {pair.b}"
+    if line.better == "near_reference":
+        side = "nearer to" if amount < 0 else "further from"
+        return f"{number(abs(amount))} {side} real data than {pair.b}"
+    return f"{number(abs(amount))} {'above' if amount > 0 else 'below'} {pair.b}"
 
 
 def _undecided(line: MetricLine, what: str, contrasts: Sequence[Contrast]) -> str:
@@ -86,15 +96,19 @@ def _undecided(line: MetricLine, what: str, contrasts: Sequence[Contrast]) -> st
 
 
 def pair_sentence(line: MetricLine, at: At, pair: Contrast) -> str:
-    """What was found between two recipes, with effect, interval, chance and p-values."""
+    """Who did better of two recipes, by how much, with interval and margin."""
     opening = {
         "better": f"The recipe {pair.a} did better than {pair.b}",
         "worse": f"The recipe {pair.a} did worse than {pair.b}",
         "equal": f"The recipes {pair.a} and {pair.b} are equal",
         "not_enough_evidence": f"Not enough evidence between {pair.a} and {pair.b}",
     }[pair.verdict]
-    parts = [f"{opening}: {_evidence(line, at, pair)}.", _chance(pair), _limits(pair)]
-    return " ".join(part for part in parts if part)
+    return f"{opening}: {_evidence(line, at, pair)}."
+
+
+def pair_detail(pair: Contrast) -> str:
+    """What stands behind the sentence: level, chance and p-values, and what they cannot show."""
+    return " ".join(part for part in (_level(pair), _chance(pair), _limits(pair)) if part)
 
 
 def _evidence(line: MetricLine, at: At, pair: Contrast) -> str:
@@ -113,9 +127,14 @@ def _evidence(line: MetricLine, at: At, pair: Contrast) -> str:
     place = _place(pair)
     distance = " in distance to real data" if line.better == "near_reference" else ""
     return (
-        f"{_what(line, at)} {effect(pair)}{distance} ({percent(pair.level, 1)} interval), "
+        f"{_what(line, at)} {effect(pair)}{distance}, "
         f"{place} the margin of {margin(line, pair.margin)}{held}"
     )
+
+
+def _level(pair: Contrast) -> str:
+    known = pair.low is not None and pair.high is not None
+    return f"Interval at {percent(pair.level, 1)}." if known else ""
 
 
 def _place(pair: Contrast) -> str:

@@ -97,9 +97,17 @@ class Reading:
     at: At
     headline: str
     pairs: tuple[str, ...]
-    """A sentence a pair."""
+    """A sentence a pair: who did better, by how much, with interval and margin."""
+    details: tuple[str, ...]
+    """What stands behind each sentence: the interval's level, chance, p-values, limits."""
     line: MetricLine
     contrasts: tuple[Contrast, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Each pair in full, its detail behind its sentence."""
+        both = zip(self.pairs, self.details, strict=True)
+        return tuple(f"{pair} {detail}".rstrip() for pair, detail in both)
 
 
 @dataclass(frozen=True)
@@ -173,8 +181,7 @@ class Summary:
     @property
     def verdict(self) -> str:
         """The verdict in words: the headline and a sentence a pair, as the suite declared it."""
-        pairs = self.readings[0].pairs if self.readings else ()
-        return "\n".join((self.headline, *pairs))
+        return "\n".join((self.headline, *(self.readings[0].sentences if self.readings else ())))
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.report.base import Cost
-from bench.report.comparison import median_within
-from bench.report.frames import Frames
-from bench.report.numbers import duration, number
+from bench.reporting.base import Cost
+from bench.reporting.comparison import median_within
+from bench.reporting.frames import Frames
+from bench.reporting.numbers import duration, number
 
 
 def costs(frames: Frames, metric: str) -> tuple[Cost, ...]:
