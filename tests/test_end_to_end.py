@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import bench
 from suite_text import suite_of
+
+import bench
 
 TWINS = """
 schema = 1

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bench.networks.base import Critic, to_range
 from bench.training.base import Recipe
 from bench.training.batches import CriticBatch, GeneratorBatch
-from bench.training.steps import Losses, Pair, Parameters, descend
+from bench.training.steps import Losses, Pair, Parameters, keep, update
 
 
 class Stacked:
@@ -47,34 +47,62 @@ class Stacked:
         optimizer = recipe.optimizer.stacked
         self._generator_optimizer = optimizer(self.generator_parameters.values(), self._lr)
         self._critic_optimizer = optimizer(self.critic_parameters.values(), self._lr)
-        self.critic_step: Callable[[CriticBatch], Losses] = self._critic_step
-        self.generator_step: Callable[[GeneratorBatch], Losses] = self._generator_step
+        self._critic: Callable[[CriticBatch], Losses] = self._critic_gradients
+        self._generator: Callable[[GeneratorBatch], Losses] = self._generator_gradients
+        self._traced = recipe.optimizer.traceable
+        self._warm = False
         if compiled:
             torch.compiler.reset()  # forgets the engines before, which count against a limit
             compile_ = partial(torch.compile, fullgraph=True, dynamic=False)
-            self.critic_step = compile_(self.critic_step)
-            self.generator_step = compile_(self.generator_step)
+            self._critic = compile_(self._critic_gradients)
+            self._generator = compile_(self._generator_gradients)
 
     @torch.no_grad()
-    def _critic_step(self, batch: CriticBatch) -> Losses:
+    def critic_step(self, batch: CriticBatch) -> Losses:
         """Update the critics once, the generators held; name → (K,)."""
+        losses = self._critic(batch)
+        if not self._traced:
+            self._descend_critic()
+        return losses
+
+    @torch.no_grad()
+    def generator_step(self, batch: GeneratorBatch) -> Losses:
+        """Update the generators once, the critics held; name → (K,)."""
+        losses = self._generator(batch)
+        if not self._traced:
+            self._descend_generator()
+        return losses
+
+    @torch.no_grad()
+    def _critic_gradients(self, batch: CriticBatch) -> Losses:
+        """The critics' gradients, and their update where the optimiser can be traced."""
         real = to_range(self._images[batch.indices], self._recipe.network.range, self._dtype)
         fake = self._pair.generate(self.generator_parameters, batch.latents)
         gradients, losses = self._pair.critic_gradients(
             self.critic_parameters, real, fake, batch.noise, batch.keep
         )
-        descend(self._critic_optimizer, self.critic_parameters, gradients)
-        self._recipe.objective.constrain(self.critic_parameters.values())
+        keep(self.critic_parameters, gradients)
+        if self._traced:
+            self._descend_critic()
         return losses
 
     @torch.no_grad()
-    def _generator_step(self, batch: GeneratorBatch) -> Losses:
-        """Update the generators once, the critics held; name → (K,)."""
+    def _generator_gradients(self, batch: GeneratorBatch) -> Losses:
+        """The generators' gradients, and their update where the optimiser can be traced."""
         gradients, losses = self._pair.generator_gradients(
             self.generator_parameters, self.critic_parameters, batch.latents, batch.keep
         )
-        descend(self._generator_optimizer, self.generator_parameters, gradients)
+        keep(self.generator_parameters, gradients)
+        if self._traced:
+            self._descend_generator()
         return losses
+
+    def _descend_critic(self) -> None:
+        update(self._critic_optimizer)
+        self._recipe.objective.constrain(self.critic_parameters.values())
+
+    def _descend_generator(self) -> None:
+        update(self._generator_optimizer)
 
     def warm_up(self) -> None:
         """Run both steps once, which compiles them, and put everything back as it was."""
@@ -83,9 +111,16 @@ class Stacked:
         self.generator_step(self.batches.generator(0))
         for tensor, before in kept:
             tensor.copy_(before)
+        self._warm = True
 
     def advance(self, start: int, stop: int, steps: int) -> Losses:
         """Train generator iterations start … stop − 1 of `steps`; name → (K,), means over them."""
+        # shapes and settings stay as they were when the steps were compiled: checking that anew at
+        # every call took a fifteenth of a step
+        with torch.compiler.set_stance(skip_guard_eval_unsafe=self._warm):
+            return self._advance(start, stop, steps)
+
+    def _advance(self, start: int, stop: int, steps: int) -> Losses:
         seen: dict[str, list[Tensor]] = defaultdict(list)
         for step in range(start, stop):
             self._lr.fill_(self._recipe.optimizer.lr * self._recipe.schedule.factor(step / steps))

@@ -100,13 +100,15 @@ class Pair:
         return gradients, {"generator_loss": value, "generator_grad_norm": _norm(gradients)}
 
 
-def descend(
-    optimizer: torch.optim.Optimizer, parameters: Parameters, gradients: Parameters
-) -> None:
-    """One update of the stacked parameters in place, by torch's own optimiser."""
+def keep(parameters: Parameters, gradients: Parameters) -> None:
+    """Put the gradients where an optimiser looks for them."""
     for name, parameter in parameters.items():
         assert parameter.grad is not None
         parameter.grad.copy_(gradients[name])
+
+
+def update(optimizer: torch.optim.Optimizer) -> None:
+    """One update of stacked parameters in place, by torch's own optimiser."""
     # without the wrappers, which break the graph so that autograd stays off: here it is off
     inspect.unwrap(type(optimizer).step)(optimizer)
 
