@@ -104,7 +104,7 @@ def _epoch(
     for index in order[: len(order) // BATCH * BATCH].view(-1, BATCH):
         digits = deform(data.images[index].float(), generator)
         features, _ = network(torch.cat([digits, noise(NOISE, generator)]))
-        logits = network.head(F.dropout(features, 0.3))
+        logits = network.head(F.dropout(features.relu(), 0.3))
         loss = F.cross_entropy(logits[:BATCH], data.labels[index])
         loss = loss + 0.2 * F.cross_entropy(logits[BATCH:], equal)
         optimizer.zero_grad()
