@@ -50,6 +50,8 @@ MLP_WGAN_GP: Preset = _frozen(
 """Gulrajani et al. 2017, on the tutorial MLP; betas (0.5, 0.9) as in their MNIST code."""
 
 # Keras's defaults differ from torch's: Glorot initialisation, RMSprop's rho (alpha) 0.9, eps 1e-7.
+# Keras puts RMSprop's eps under the root, torch beside it: 1e-7 there acts like about 3e-4 here
+# where gradients are tiny.  The rate, the decay and the number are Keras's, the placing is torch's.
 _KERAS_ADAM = {"name": "adam", "lr": 1e-4, "betas": [0.9, 0.999], "eps": 1e-7}
 _KERAS_RMSPROP = {"name": "rmsprop", "lr": 5e-5, "alpha": 0.9, "eps": 1e-7}
 

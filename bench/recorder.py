@@ -11,7 +11,7 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import bench
 from bench import environment, seeding
 from bench.errors import DataError, RunTimeout
 from bench.metrics.evaluator import Evaluator, Measurement, fitting
+from bench.networks.base import require_stackable
 from bench.records import (
     CurveRow,
     Emit,
@@ -43,7 +44,7 @@ from bench.training.diagnostics import diagnostics
 from bench.training.engines import ready
 from bench.training.loop import Block, train
 from bench.training.samples import GRID, generate, grid, judged, weights
-from bench.training.textbook import Textbook
+from bench.training.textbook import form
 
 _CURVES = {column.name for column in fields(CurveRow)}
 
@@ -51,6 +52,8 @@ _CURVES = {column.name for column in fields(CurveRow)}
 def execute(group: Group, placement: Placement, emit: Emit) -> Sequence[RunResult]:
     """Train and judge one group; one result a member, whatever happens."""
     recording = _Recording(group, placement, emit)
+    # a critic that has won leaves gradients too small to matter, on which a CPU is slow
+    torch.set_flush_denormal(True)
     try:
         recording.run()
     except RunTimeout as error:
@@ -58,7 +61,9 @@ def execute(group: Group, placement: Placement, emit: Emit) -> Sequence[RunResul
     except Exception as error:  # the one broad except: a fault is a run's status, not the suite's
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
-        recording.fail("failed", f"{type(error).__name__}: {error} ({where})")
+        recording.fail("failed", f"{type(error).__name__}: {_one_line(error)} ({where})")
+    finally:
+        torch.set_flush_denormal(False)
     return recording.results()
 
 
@@ -71,7 +76,7 @@ def check(specs: Sequence[RunSpec]) -> None:
     loaded: dict[str, Tensor] = {}
     seen: set[str] = set()
     for spec in specs:
-        key = json.dumps([spec.dataset, spec.network, spec.objective, spec.batch_size, spec.engine])
+        key = replace(spec, seed=0, group=()).to_json()
         if key in seen:
             continue
         seen.add(key)
@@ -89,10 +94,11 @@ def _fits(spec: RunSpec, images: Tensor) -> None:
         )
     recipe = Recipe.of([spec])
     shape = tuple(images.shape[1:])
-    recipe.network.generator(shape)
-    recipe.network.critic(shape)
+    with torch.device("meta"):  # takes no memory, however large the network
+        pair = recipe.network.generator(shape), recipe.network.critic(shape)
+    require_stackable(spec.network["name"], *pair)
     if spec.engine == "textbook":
-        Textbook(recipe, images)
+        form(recipe.objective)
     if spec.evaluation.metrics or spec.evaluation.final_metrics:
         fitting(spec.evaluation.extractor, spec.dataset["name"]).sha256()
 
@@ -248,8 +254,10 @@ class _Recording:
                 )
             )
             means = {name: values[k] for name, values in block.means.items()}
-            finite = all(map(math.isfinite, means.values()))
-            measured = member.measure(engine.generator(k), engine.critic(k)) if finite else {}
+            measured = member.measure(engine.generator(k), engine.critic(k))
+            # the gap sees the weights after the block's last update, which no loss has seen yet
+            judged_by = {**means, "score_gap": measured["score_gap"] or 0.0}
+            finite = all(map(math.isfinite, judged_by.values()))
             columns: dict[str, Any] = {
                 name: _finite(value)
                 for name, value in {**means, **measured}.items()
@@ -258,7 +266,7 @@ class _Recording:
             member.curves.append(CurveRow(**self._place(member, block.stop), **columns))
             self._stand(member, block.stop)
             if not finite:
-                lost = ", ".join(sorted(n for n, v in means.items() if not math.isfinite(v)))
+                lost = ", ".join(sorted(n for n, v in judged_by.items() if not math.isfinite(v)))
                 member.alive = False
                 member.done |= {
                     "status": "diverged",
@@ -304,14 +312,18 @@ class _Recording:
             member.metrics.append(MetricRow(**self._place(member, step), **row))
             if reason is not None:
                 self._note(f"{each.metric} has no value at step {step}: {reason}")
-            elif member is self.members[0] and each.value is not None:
+            elif member is next(m for m in self.members if m.alive) and each.value is not None:
                 self.latest[each.metric] = each.value
 
     def _close(self, device: torch.device) -> None:
         self.common["peak_memory_bytes"] = environment.peak_memory_bytes(device)
-        solo = [row.step_ms for row in self.members[0].timings if row.phase == "solo"]
-        if solo:
-            self.common["solo_step_ms"] = sorted(solo)[len(solo) // 2]
+        solo = [
+            [row.step_ms for row in member.timings if row.phase == "solo"]
+            for member in self.members
+        ]
+        longest = max(solo, key=len)  # a member that diverged early has fewer
+        if longest:
+            self.common["solo_step_ms"] = sorted(longest)[len(longest) // 2]
 
     def _totals(self) -> dict[str, Any]:
         """The columns that all members share."""
@@ -362,6 +374,10 @@ def _evaluator(
         asked.samples,
         device,
     )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _finite(value: float | None) -> float | None:

@@ -15,6 +15,8 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from math import ceil
 from typing import Any, Literal
 
 SCHEMA_VERSION = 1
@@ -46,12 +48,14 @@ class Amount:
         `critic_steps` is the number of critic steps to a generator step (n_critic).
         """
         images = {
-            "images": self.count,
-            "epochs": self.count * dataset_size,
-            "generator_steps": self.count * critic_steps * batch_size,
-            "critic_steps": self.count * batch_size,
+            "images": 1,
+            "epochs": dataset_size,
+            "generator_steps": critic_steps * batch_size,
+            "critic_steps": batch_size,
         }[self.unit]
-        return max(1, -int(-images // (critic_steps * batch_size)))
+        # as written: 0.27 epochs are 27 hundredths, not the float nearest to it
+        exact = Fraction(repr(self.count)) * images / (critic_steps * batch_size)
+        return max(1, ceil(exact))
 
 
 @dataclass(frozen=True)
@@ -256,6 +260,8 @@ class MetricRow:
     """What real data of the same size gets against the same reference."""
     seconds: float
     extractor_sha256: str = ""
+    layer: str = ""
+    """Which of the extractor's layers the features are."""
 
 
 @dataclass(frozen=True)

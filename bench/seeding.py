@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def key(seed: int, stream: str, block: int = 0) -> int:
-    """A 63-bit key: the head of SHA-256 over the three, so that streams cannot run together."""
+    """A 63-bit key: the head of SHA-256 over the three.
+
+    Torch's CPU generator keeps the low 32 bits of it: two of n streams coincide with a
+    probability of about n² / 2³³.
+    """
     digest = hashlib.sha256(f"{seed}/{stream}/{block}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 

@@ -7,8 +7,14 @@ import torch
 from torch import nn
 
 from bench import registry
-from bench.errors import DataError
-from bench.networks.base import build, to_range, to_uint8, with_population_statistics
+from bench.errors import DataError, RequestError
+from bench.networks.base import (
+    build,
+    require_stackable,
+    to_range,
+    to_uint8,
+    with_population_statistics,
+)
 from bench.networks.dcgan import DCGAN
 from bench.networks.init import glorot_uniform, normal_002, torch_default
 from bench.networks.mlp import MLP
@@ -45,6 +51,21 @@ def test_pair_fits_together(name):
 def test_dcgan_says_which_shape_it_needs():
     with pytest.raises(DataError, match=r"shape \(3, 32, 32\), expected \(C, 28, 28\)"):
         DCGAN().critic((3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("layer", "says"),
+    [
+        (nn.BatchNorm1d(4), "keeps the buffer '0.running_mean'"),
+        (nn.Dropout(0.5), "has a dropout layer"),
+    ],
+)
+def test_a_pair_that_cannot_be_stacked_is_refused_in_one_line(layer, says):
+    critic = MLP().critic(SHAPE)
+    with pytest.raises(RequestError, match=says):
+        require_stackable("theirs", nn.Sequential(layer), critic)
+    with pytest.raises(RequestError, match="its critic is a Linear, expected a Critic"):
+        require_stackable("theirs", nn.Sequential(), nn.Linear(2, 1))
 
 
 @pytest.mark.parametrize("span", [(-1.0, 1.0), (0.0, 1.0)])

@@ -10,10 +10,14 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from bench import recorder
+from bench import recorder, seeding
+from bench.datasets.mnist import MNIST
 from bench.errors import DataError
+from bench.networks.base import to_range
 from bench.networks.mlp import MLP
 from bench.records import Amount, Evaluation, Group, Placement, Progress, RunSpec
+from bench.training.samples import GRID, generate, grid
+from bench.training.stacked import Stacked
 
 CLOCKS = {"train_seconds", "seconds", "step_ms"}
 
@@ -41,6 +45,15 @@ def without_clocks(rows):
     return [{k: v for k, v in asdict(row).items() if k not in CLOCKS} for row in rows]
 
 
+def stored(result):
+    """The pair as its files hold it."""
+    pair = MLP().generator((1, 28, 28)), MLP().critic((1, 28, 28))
+    for module, name in zip(pair, ("generator", "critic"), strict=True):
+        module.load_state_dict(safetensors.torch.load(result.files[f"{name}.safetensors"]))
+    return pair
+
+
+FEW = Amount("generator_steps", 10)
 EXPLODING = {
     "variant": "exploding", "objective": {"name": "wgan_gp", "penalty_weight": 10.0},
     "optimizer": {"name": "sgd", "lr": 1e12, "momentum": 0.0},
@@ -66,11 +79,51 @@ def test_a_run_leaves_rows_grids_and_weights():
 
 def test_stored_weights_are_those_that_were_judged():
     (result,) = execute(spec())
-    generator = MLP().generator((1, 28, 28))
-    generator.load_state_dict(safetensors.torch.load(result.files["generator.safetensors"]))
-    critic = safetensors.torch.load(result.files["critic.safetensors"])
-    assert max(value.abs().max().item() for value in critic.values()) == pytest.approx(0.01)
-    assert generator(torch.zeros(1, 100)).shape == (1, 1, 28, 28)
+    generator, critic = stored(result)
+    draw = seeding.generator(0, "evaluation")
+    latents = torch.randn((200, 100), generator=draw)
+    assert grid(generate(generator, latents, (-1, 1))[:GRID]) == result.files["samples/70.png"]
+    assert max(p.abs().max().item() for p in critic.parameters()) == pytest.approx(0.01)
+
+
+def test_the_score_gap_is_measured_on_images_that_training_never_shows():
+    (result,) = execute(spec())
+    generator, critic = stored(result)
+    draw = seeding.generator(0, "diagnostics")
+    real = to_range(MNIST().load("test").images[:256], (-1.0, 1.0), torch.float32)
+    gap = critic(real).mean() - critic(generator(torch.randn((256, 100), generator=draw))).mean()
+    assert result.curves[-1].score_gap == pytest.approx(gap.item(), rel=1e-4)
+
+
+def test_each_member_of_a_group_is_judged_on_its_own_generator():
+    alone = execute(spec(seed=1, group=(1,), budget=FEW))[0]
+    first, second = execute(*(spec(seed=s, group=(0, 1), budget=FEW) for s in (0, 1)))
+    fid = [
+        [row.value for row in result.metrics if row.metric == "fid"][-1]
+        for result in (alone, first, second)
+    ]
+    assert fid[2] == pytest.approx(fid[0], rel=1e-3)
+    assert fid[1] != pytest.approx(fid[0], rel=1e-3)
+
+
+def test_a_member_that_diverges_leaves_the_others_their_end_and_their_cost(monkeypatch):
+    made = Stacked.__init__
+
+    def hurt(self, *arguments, **options):
+        made(self, *arguments, **options)
+        next(iter(self.critic_parameters.values()))[0].fill_(float("nan"))
+
+    monkeypatch.setattr(Stacked, "__init__", hurt)
+    first, second = execute(*(spec(seed=s, group=(0, 1)) for s in (0, 1)), solo=True)
+    assert (first.run.status, second.run.status) == ("diverged", "completed")
+    assert first.metrics == []
+    assert second.run.solo_step_ms > 0
+
+
+def test_a_generator_broken_by_the_last_update_has_diverged():
+    explosive = {"name": "sgd", "lr": 1e38, "momentum": 0.0}
+    (result,) = execute(spec(optimizer=explosive, budget=Amount("generator_steps", 1)))
+    assert result.run.status == "diverged"
 
 
 @pytest.mark.parametrize("engine", ["eager", "textbook"])

@@ -9,6 +9,7 @@ from itertools import chain
 import pytest
 import torch
 
+from bench.networks.base import to_range, to_uint8
 from bench.networks.init import torch_default
 from bench.networks.mlp import MLP
 from bench.objectives.wgan import WGAN, WGANGP
@@ -19,7 +20,7 @@ from bench.training.clock import Turnstile
 from bench.training.diagnostics import diagnostics
 from bench.training.loop import SOLO_BLOCKS, blocks, train
 from bench.training.stacked import Stacked
-from bench.training.textbook import Textbook
+from bench.training.textbook import Textbook, _Pictures
 
 SMALL = MLP(latent_dim=4, generator_widths=(8,), critic_widths=(8,))
 
@@ -70,6 +71,40 @@ def test_critic_steps_and_the_generator_step_get_latents_of_their_own():
     drawn = batches(pictures())
     three = [drawn.critic(0, 0).latents, drawn.critic(0, 1).latents, drawn.generator(0).latents]
     assert len({tuple(latents.flatten().tolist()) for latents in three}) == 3
+
+
+@pytest.mark.parametrize("make", [lambda *a: Stacked(*a, compiled=False), Textbook])
+def test_an_iteration_is_n_critic_steps_on_fresh_batches_and_one_generator_step(make):
+    images = torch.arange(40, dtype=torch.uint8)[:, None, None, None].expand(40, 1, 6, 6).clone()
+    engine = make(recipe(critic_steps=3), images)
+    shown, drawn = [], []
+    critic_step, generator_step = engine.critic_step, engine.generator_step
+
+    def critic(*batch):
+        stacked = len(batch) == 1
+        real = images[batch[0].indices[0]] if stacked else to_uint8(batch[0], (-1.0, 1.0))
+        shown.append(real[:, 0, 0, 0].tolist())
+        drawn.append(batch[0].latents[0] if stacked else batch[1])
+        return critic_step(*batch)
+
+    def generator(*batch):
+        drawn.append(batch[0].latents[0] if hasattr(batch[0], "latents") else batch[0])
+        return generator_step(*batch)
+
+    engine.critic_step, engine.generator_step = critic, generator
+    engine.advance(0, 2, 2)
+    assert len(shown) == 6
+    assert len({*chain(*shown)}) == 6 * 4  # no image twice within an epoch
+    assert len({tuple(latents.flatten().tolist()) for latents in drawn}) == 6 + 2
+
+
+@pytest.mark.parametrize("span", [(-1.0, 1.0), (0.0, 1.0)])
+def test_textbook_pictures_are_in_the_networks_range(span):
+    images = pictures()
+    loaded = _Pictures(images, span)
+    expected = to_range(images, span, torch.float32)
+    for index, picture in enumerate(expected):
+        assert torch.allclose(loaded[index], picture, atol=1e-6)
 
 
 def test_blocks_end_at_evaluations_and_at_the_end():

@@ -51,7 +51,18 @@ def file_names(split: Split) -> tuple[str, str]:
 
 def raw_folder(root: Path, name: str) -> Path:
     """Where torchvision keeps the files of the data set it calls `name`."""
-    return root.expanduser() / name / "raw"
+    try:
+        return root.expanduser() / name / "raw"
+    except RuntimeError as error:
+        raise DataError(f"{root}: {error}; write the path out") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; raises `DataError` where the system will not even say."""
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
 
 
 def read_folder(folder: Path, split: Split, size: tuple[int, int], classes: int) -> Images:
@@ -70,7 +81,7 @@ def read_folder(folder: Path, split: Split, size: tuple[int, int], classes: int)
 
 def _find(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
+        if is_file(path):
             return path
     raise DataError(f"{folder}: holds no {name} or {name}.gz{_near_miss(folder, name)}")
 
@@ -79,7 +90,7 @@ def _near_miss(folder: Path, name: str) -> str:
     """Where the file lies instead, if it lies where people tend to put it."""
     root = folder.parent.parent
     for place in (root, root / "raw", folder.parent):
-        if any((place / f"{name}{end}").is_file() for end in ("", ".gz")):
+        if any(is_file(place / f"{name}{end}") for end in ("", ".gz")):
             return f"; found it in {place}: move it to {folder}"
     layout = f"{folder.parent.name}/{folder.name}"
     return f"; 'root' is the folder that holds {layout}, as torchvision lays it out"

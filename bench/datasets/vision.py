@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import zlib
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar
 
-from bench.datasets.base import Dataset, Images, Split, file_names, raw_folder, read_folder
+from bench.datasets.base import (
+    Dataset,
+    Images,
+    Split,
+    file_names,
+    is_file,
+    raw_folder,
+    read_folder,
+)
 from bench.errors import DataError
 
 
@@ -46,7 +56,7 @@ class KMNIST(_Vision):
 
 def _present(folder: Path, split: Split) -> bool:
     return all(
-        (folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in file_names(split)
+        is_file(folder / name) or is_file(folder / f"{name}.gz") for name in file_names(split)
     )
 
 
@@ -65,7 +75,7 @@ def _download(name: str, folder: Path) -> None:
                 part = folder / f".{file.name}.{os.getpid()}"
                 shutil.copyfile(file, part)
                 part.replace(folder / file.name)
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, EOFError, HTTPException, zlib.error) as error:
         reason = str(error).splitlines()[-1]
         raise DataError(
             f"{folder}: the files of {name} are not there and cannot be downloaded ({reason}); "

@@ -32,6 +32,7 @@ class Measurement:
     samples: int
     extractor: str
     extractor_sha256: str
+    layer: str
     reference: str
     floor: float | None
     """What as many real training images get against the same reference; None where there are
@@ -108,6 +109,7 @@ class Evaluator:
             samples=len(bank),
             extractor=bank.extractor,
             extractor_sha256=bank.sha256,
+            layer=bank.layer,
             reference=self._reference.source,
             floor=floor,
             seconds=perf_counter() - start,

@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from annotated_types import Gt
+from annotated_types import Gt, Le
 from torch import Tensor, nn
 
 from bench import seeding
+from bench.errors import RequestError
 
-Count = Annotated[int, Gt(0)]
+Count = Annotated[int, Gt(0), Le(65_536)]
 Initialization = Callable[[nn.Module, torch.Generator], None]
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,29 @@ class Critic(nn.Module):
         raise NotImplementedError
 
 
+def require_stackable(name: str, generator: nn.Module, critic: nn.Module) -> None:
+    """Refuse, in one line, a pair that cannot be trained as parameters stacked over seeds.
+
+    Raises `RequestError` for a critic that is no `Critic`, for buffers (running statistics), and
+    for layers that draw random numbers of their own.
+    """
+    if not isinstance(critic, Critic):
+        kind = type(critic).__name__
+        raise RequestError(f"network {name}: its critic is a {kind}, expected a Critic")
+    for role, module in (("generator", generator), ("critic", critic)):
+        kept = [buffer for buffer, _ in module.named_buffers()]
+        if kept:
+            raise RequestError(
+                f"network {name}: its {role} keeps the buffer {kept[0]!r}, expected parameters "
+                "alone; batch norm needs track_running_stats=False"
+            )
+        if any(isinstance(part, _DROPOUTS) for part in module.modules()):
+            raise RequestError(
+                f"network {name}: its {role} has a dropout layer, expected none; take the masks "
+                "as an input, as bench.networks.base.Critic says"
+            )
+
+
 def build(make: Callable[[], nn.Module], init: Initialization, seed: int, stream: str) -> nn.Module:
     """A module whose initial weights depend on (seed, stream) alone.
 
@@ -64,7 +89,7 @@ def build(make: Callable[[], nn.Module], init: Initialization, seed: int, stream
     written to.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeding.key(seed, f"{stream}/construct"))
+        torch.default_generator.manual_seed(seeding.key(seed, f"{stream}/construct"))
         module = make()
     init(module, seeding.generator(seed, f"{stream}/init"))
     return module

@@ -86,7 +86,9 @@ class Batches:
             )
             shape = (BLOCK, self.critic_steps, self.size)
             self._noise = {
-                name: torch.stack([self._uniform(seed, name, block, shape) for seed in self.seeds])
+                name: torch.stack(
+                    [self._uniform(seed, f"noise/{name}", block, shape) for seed in self.seeds]
+                )
                 for name in self.noise
             }
             self._block = block

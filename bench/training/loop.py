@@ -55,8 +55,11 @@ def train(  # noqa: PLR0913 - each is a number of the run's own
 
 def blocks(steps: int, every: int) -> Iterator[tuple[int, int]]:
     """(start, stop) of each block: ends at multiples of `BLOCK` and of `every`, and at `steps`."""
-    ends = sorted({*range(BLOCK, steps, BLOCK), *range(every, steps, every), steps})
-    yield from zip([0, *ends], ends, strict=False)
+    start = 0
+    while start < steps:
+        stop = min(start - start % BLOCK + BLOCK, start - start % every + every, steps)
+        yield start, stop
+        start = stop
 
 
 def _phase(index: int, *, solo: bool, only: bool) -> Literal["warmup", "train", "solo"]:

@@ -13,11 +13,14 @@ from torch import Tensor, nn
 from bench.networks.base import Critic, to_range
 from bench.training.base import Recipe
 from bench.training.batches import CriticBatch, GeneratorBatch
-from bench.training.steps import Losses, Pair, Parameters, keep, update
+from bench.training.steps import Losses, Pair, Parameters, store_gradients, update
 
 
 class Stacked:
-    """A group under training: stacked parameters, their optimisers, and the two steps on them."""
+    """A group under training: stacked parameters, their optimisers, and the two steps on them.
+
+    One compiled group at a time lives in a process: making another forgets the code of the first.
+    """
 
     def __init__(
         self,
@@ -81,7 +84,7 @@ class Stacked:
         gradients, losses = self._pair.critic_gradients(
             self.critic_parameters, real, fake, batch.noise, batch.keep
         )
-        keep(self.critic_parameters, gradients)
+        store_gradients(self.critic_parameters, gradients)
         if self._traced:
             self._descend_critic()
         return losses
@@ -92,7 +95,7 @@ class Stacked:
         gradients, losses = self._pair.generator_gradients(
             self.generator_parameters, self.critic_parameters, batch.latents, batch.keep
         )
-        keep(self.generator_parameters, gradients)
+        store_gradients(self.generator_parameters, gradients)
         if self._traced:
             self._descend_generator()
         return losses

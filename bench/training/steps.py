@@ -100,7 +100,7 @@ class Pair:
         return gradients, {"generator_loss": value, "generator_grad_norm": _norm(gradients)}
 
 
-def keep(parameters: Parameters, gradients: Parameters) -> None:
+def store_gradients(parameters: Parameters, gradients: Parameters) -> None:
     """Put the gradients where an optimiser looks for them."""
     for name, parameter in parameters.items():
         assert parameter.grad is not None

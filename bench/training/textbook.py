@@ -88,6 +88,16 @@ FORMS: dict[type[Objective], _Form] = {
 }
 
 
+def form(objective: Objective) -> _Form:
+    """The second writing of an objective; raises `UnknownName` for one that has none."""
+    kind = type(objective)
+    if kind not in FORMS:
+        raise UnknownName(
+            f"objective {kind.__name__} has no textbook form; use engine 'eager' or 'compiled'"
+        )
+    return FORMS[kind]
+
+
 class _Pictures(Dataset[Tensor]):
     """Images as torchvision's data sets hold them: an array, an image made of it when asked for."""
 
@@ -117,12 +127,7 @@ class Textbook:
 
         Raises `UnknownName` for an objective that has no textbook form.
         """
-        kind = type(recipe.objective)
-        if kind not in FORMS:
-            raise UnknownName(
-                f"objective {kind.__name__} has no textbook form; use engine 'eager' or 'compiled'"
-            )
-        self._form = FORMS[kind]
+        self._form = form(recipe.objective)
         self._recipe, self._device, self._dtype = recipe, images.device, dtype
         (seed,) = recipe.seeds
         shape = tuple(images.shape[1:])
