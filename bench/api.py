@@ -5,16 +5,15 @@ The command line composes these and adds nothing to what they do.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bench import registry, store
-from bench.errors import StoreError
+from bench.errors import RequestError, StoreError, suggestion
 from bench.records import Emit, RunResult, RunSpec
 from bench.store import Results
 
@@ -51,29 +50,33 @@ def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by nam
 ) -> Results:
     """Run what the suite declares and is not finished yet; all its results, as they are then.
 
-    `timeout` is in seconds, for each run; `fresh` does the suite's finished runs anew.  Every
-    result is on disk before `on_result` hears of it, so an interruption loses only what was under
-    way.  A script that calls this needs the usual `if __name__ == "__main__":`, since workers are
-    spawned.  A run that failed is a row of the results, not an exception.
+    `timeout` is in seconds, for each run; `fresh` does the suite's finished runs anew, each of
+    which stays until its successor is there.  Every result is on disk before `on_result` hears of
+    it, so an interruption loses only what was under way.  A script that calls this needs the usual
+    `if __name__ == "__main__":`, since workers are spawned.  A run that failed is a row of the
+    results, not an exception.
 
     Raises `SuiteError`, `DataError`, `DeviceError` and `StoreError` before anything is started.
     """
     from bench import plan, recorder
+    from bench.declaration import declare
 
     suite, root = _suite(suite), Path(results)
     specs, start = plan.expand(suite), registry.load("executors", executor)
     recorder.check(specs)
-    store.prepare(root, suite.name)
-    if fresh:
-        store.remove(root, suite.name, [spec.run_id for spec in specs])
-    store.keep_suite(root, suite.name, suite.text, _declared(suite, specs, root))
-    todo = plan.groups(plan.pending(specs, store.finished(root, suite.name)), suite.name)
     share = {"devices": plan.devices(suite), "workers": workers, "timeout": timeout}
-    with closing(start(recorder.execute, todo, **share, on_progress=on_progress)) as arriving:
-        for result in arriving:
-            store.write(root, suite.name, result)  # the driver is the only writer
-            on_result(result)
-    return store.load_results(root / suite.name)
+    store.prepare(root, suite.name)
+    with store.locked(root, suite.name):
+        done = store.finished(root, suite.name)
+        declared = declare(suite, specs, root / suite.name, done)
+        store.keep_suite(root, suite.name, suite.text, declared)
+        todo = plan.groups(plan.pending(specs, () if fresh else done), suite.name)
+        with closing(start(recorder.execute, todo, **share, on_progress=on_progress)) as arriving:
+            for result in arriving:
+                # the driver is the only writer
+                store.write(root, suite.name, result, replace=fresh)
+                on_result(result)
+        return store.load_results(root / suite.name)
 
 
 def compare(results: Results | Where) -> Summary:
@@ -97,10 +100,14 @@ def report(
 
     Each is a suite's file, its name, its folder of results, or results already loaded.  In
     HTML one offline page, whose path comes back; as Markdown or JSON (the same numbers) the text.
-    Raises what `compare` raises.
+    Raises what `compare` raises, and `RequestError` without a suite or for another format.
     """
     from bench.reporting import page, summary, text
 
+    if not suites:
+        raise RequestError("report: found no suite; expected at least one file, name or folder")
+    if format not in get_args(Format):
+        raise RequestError(f"format: {format!r} is not one{suggestion(format, get_args(Format))}")
     found = [current(_results(suite, results)) for suite in suites]
     summaries = [compare(each) for each in found]
     summary.require_comparable(summaries)
@@ -134,6 +141,12 @@ def declaration(results: Results) -> Declaration:
             variants=tuple(declared["variants"]),
             seeds=tuple(declared["seeds"]),
             text=(results.suite_text or "") + _sets(declared.get("overrides", ())),
+            runs=tuple(
+                (str(run["run_id"]), str(run["variant"]), int(run["seed"]), str(run["device"]))
+                for run in declared.get("runs", ())
+            ),
+            options=tuple(declared.get("options", ())),
+            changed_from=_in_words(declared.get("primary_changed_from")),
         )
     except (KeyError, TypeError) as error:
         where = results.root / "declaration.json"
@@ -144,6 +157,7 @@ def preview(
     suite: Suite | Where,
     *,
     results: Where = "results",
+    executor: str = "processes",
     workers: int | None = None,
     fresh: bool = False,
 ) -> Preview:
@@ -152,24 +166,26 @@ def preview(
     Raises what `run` raises before it starts anything.
     """
     from bench import plan, recorder
-    from bench.executors.base import places
+    from bench.executors.base import at_once, places
     from bench.forecast import forecast
 
     suite, root = _suite(suite), Path(results)
     specs = plan.expand(suite)
+    registry.load("executors", executor)
     recorder.check(specs)
-    done = frozenset() if fresh else store.finished(root, suite.name)
-    groups = plan.groups(plan.pending(specs, done), suite.name)
+    done = store.finished(root, suite.name)
+    groups = plan.groups(plan.pending(specs, () if fresh else done), suite.name)
     at = places(groups, plan.devices(suite), workers)
+    count = at_once(at, 1 if executor == "serial" else workers)
     folders = (root / suite.name, root / "reference" / suite.name)
-    earlier = [store.load_results(folder) for folder in folders if folder.is_dir()]
+    earlier = [store.run_rows(folder) for folder in folders]
     threads = at[0].threads if at else 1
     shares = [(group, forecast(group, earlier, threads)) for group in groups]
     known = [seconds for _, seconds in shares if seconds is not None]
     return Preview(
         specs=specs,
         seconds={spec.run_id: seconds for group, seconds in shares for spec in group.specs},
-        total=sum(known) / max(1, len(at)) if len(known) == len(shares) else None,
+        total=sum(known) / max(1, count) if len(known) == len(shares) else None,
     )
 
 
@@ -185,42 +201,19 @@ def _results(source: Results | Where, root: Where = "results") -> Results:
     return store.load_results(store.locate(source, Path(root)))
 
 
-def _declared(suite: Suite, specs: Sequence[RunSpec], root: Path) -> dict[str, Any]:
-    """What `declaration.json` keeps of the suite, whole: other variants and seeds that have run
-    count as long as they are of a recipe that the suite still declares.
-    """
-    from bench import plan
-    from bench.suite import load_suite
+def _in_words(primary: Mapping[str, Any] | None) -> str | None:
+    """A primary metric as text: `FID final, margin 10 %`."""
+    if primary is None:
+        return None
+    from bench.reporting.numbers import exact_percent
 
-    whole = load_suite(
-        suite.path, overrides=suite.overrides, seeds=suite.seeds, devices=suite.devices
-    )
-    recipes = {_recipe(json.loads(spec.to_json())) for spec in plan.expand(whole)}
-    members = {(spec.variant, spec.seed, spec.device): spec.run_id for spec in specs}
-    for run in store.load_results(root / suite.name).runs.to_dict("records"):
-        if _recipe(json.loads(run["spec"])) in recipes:
-            members.setdefault((run["variant"], run["seed"], run["device"]), run["run_id"])
-    present = {variant for variant, _, _ in members}
-    return {
-        "name": suite.name,
-        "title": suite.title,
-        "primary": asdict(suite.primary),
-        "variants": [variant for variant in whole.variants if variant in present],
-        "seeds": list(suite.seeds),
-        "overrides": list(suite.overrides),
-        "run_ids": list(members.values()),
-    }
+    called = registry.label("metrics", primary["metric"])
+    return f"{called} {primary['at']}, margin {exact_percent(primary['margin'])}"
 
 
 def _sets(overrides: Sequence[str]) -> str:
     """What `--set` changed, as the end of the suite's text: it was run like that."""
     return "".join(f"\n# run with --set {override!r}" for override in overrides)
-
-
-def _recipe(spec: dict[str, Any]) -> str:
-    """A run's declaration but for what tells the runs of one recipe apart, as a key."""
-    among = {"seed": None, "device": None, "group": len(spec["group"])}
-    return json.dumps({**spec, **among}, sort_keys=True)
 
 
 def _written(path: Path, content: str) -> Path:

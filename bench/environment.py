@@ -24,7 +24,7 @@ class Environment:
     """The environment columns of `run.parquet`; the GPU's are null for a run on the CPU."""
 
     commit: str | None
-    """Of the source tree `bench` runs from, or of the working folder's, where git knows one."""
+    """Of the source tree `bench` runs from; null for an installed copy."""
     dirty: bool | None
     """Whether a file that git tracks there differs from the commit."""
     os: str
@@ -102,9 +102,13 @@ def cores() -> int:
 
 @cache
 def _revision() -> tuple[str | None, bool | None]:
-    """The commit, and whether tracked files differ from it; nulls outside a repository."""
-    tracked = _output("git", "-C", str(_SOURCE), "ls-files", "__init__.py")
-    folder = str(_SOURCE) if tracked else "."  # an installed copy: what the user's folder is at
+    """The commit, and whether tracked files differ from it; nulls where git does not track us.
+
+    An installed copy may lie in somebody else's repository (`.venv`), whose commit says nothing.
+    """
+    folder = str(_SOURCE)
+    if not _output("git", "-C", folder, "ls-files", "__init__.py"):
+        return None, None
     commit = _output("git", "-C", folder, "rev-parse", "HEAD")
     if not commit:
         return None, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from json import dumps, loads
 from statistics import median
@@ -15,7 +15,8 @@ from bench.records import Group, Part, RunSpec
 if TYPE_CHECKING:
     import torch
 
-    from bench.store import Results
+Rows = Sequence[Mapping[str, Any]]
+"""Rows of `run.parquet`."""
 
 _START = {"compiled": 15.0, "eager": 5.0, "textbook": 5.0}
 """Seconds until a worker has imported torch, read the data and compiled."""
@@ -24,17 +25,17 @@ _EFFICIENCY = {"compiled": 0.8, "eager": 0.5, "textbook": 0.4}
 _FREE = ("seed", "group", "budget", "evaluation", "recipe_version")
 
 
-def forecast(group: Group, earlier: Sequence[Results], threads: int) -> float | None:
+def forecast(group: Group, earlier: Sequence[Rows], threads: int) -> float | None:
     """Seconds that a group will take, roughly; None on a GPU nothing has run on yet.
 
-    `earlier` are results to learn from, the nearest first; without any, `threads` of this machine
-    are tried out.
+    `earlier` are rows of runs to learn from, the nearest first; without any, `threads` of this
+    machine are tried out.
     """
     spec = group.specs[0]
     size = len(_part("datasets", spec.dataset).load("train").images)
     steps = spec.budget.generator_steps(spec.critic_steps, spec.batch_size, size)
-    for results in earlier:
-        taken = _taken(spec, results)
+    for rows in earlier:
+        taken = _taken(spec, rows)
         if taken is not None:
             return taken * steps
     if spec.device != "cpu":
@@ -43,14 +44,14 @@ def forecast(group: Group, earlier: Sequence[Results], threads: int) -> float | 
     return _START[spec.engine] + _operations(spec) * steps * len(group.specs) / rate
 
 
-def _taken(spec: RunSpec, results: Results) -> float | None:
+def _taken(spec: RunSpec, rows: Rows) -> float | None:
     """Seconds a generator step of a group, all included, in earlier runs of the same recipe."""
     recipe = _recipe(loads(spec.to_json()))
-    runs = results.runs[results.runs["status"] == "completed"]
     known = [
         run["wall_seconds"] / run["generator_steps"]
-        for run in runs.to_dict("records")
-        if run["group_size"] == len(spec.group) and run["wall_seconds"] > 0
+        for run in rows
+        if run["status"] == "completed" and run["wall_seconds"] and run["generator_steps"]
+        if run["group_size"] == len(spec.group)
         if _recipe(loads(run["spec"])) == recipe
     ]
     return median(known) if known else None

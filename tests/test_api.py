@@ -4,7 +4,7 @@ import pytest
 
 import bench
 from bench import api, store
-from bench.errors import StoreError
+from bench.errors import RequestError, StoreError
 
 
 def test_public_names_are_there_and_sorted():
@@ -29,3 +29,15 @@ def test_declaration_that_lacks_something_is_one_line(tmp_path):
     store.keep_suite(tmp_path, "suite", "", {"name": "suite", "run_ids": []})
     with pytest.raises(StoreError, match=r"declaration\.json: 'title' is missing or wrong"):
         api.compare(tmp_path / "suite")
+
+
+@pytest.mark.parametrize(
+    ("suites", "format", "told"),
+    [
+        ([], "html", "report: found no suite"),
+        (["x"], "pdf", "format: 'pdf' is not one; expected one of: html, json, md"),
+    ],
+)
+def test_report_of_nothing_or_in_no_format_is_refused(suites, format, told):
+    with pytest.raises(RequestError, match=told):
+        api.report(*suites, format=format)

@@ -215,6 +215,24 @@ def test_several_suites_and_no_name_is_a_question(capsys, results):
     assert err.endswith("name the suite to report on; with results there: other, small\n")
 
 
+def test_show_gives_a_diverged_run_no_final_value(capsys, results):
+    done = evaluated(spec("wgan_gp", 3), 99.0)
+    store.write(results, "small", replace(done, run=replace(done.run, status="diverged")))
+    _, out, _ = said(capsys, "show", "small", "--json", "--results", results)
+    runs = {run["variant"] + str(run["seed"]): run for run in json.loads(out)}
+    assert runs["wgan_gp3"]["status"] == "diverged"
+    assert runs["wgan_gp3"]["fid"] is None
+    assert runs["wgan_gp2"]["fid"] == 10.5
+
+
+def test_fault_of_bench_itself_is_no_answer(capsys, monkeypatch):
+    monkeypatch.setattr(registry, "entries", lambda kind: 1 / 0)
+    code, _, err = said(capsys, "list", "metrics")
+    assert code == 70
+    assert err.startswith("Traceback")
+    assert err.endswith("ZeroDivisionError: division by zero\n")
+
+
 def test_reports_folder_that_cannot_be_written_is_said(capsys, results):
     code, _, err = said(capsys, "report", "small", "--results", results, "--reports", "/dev/null")
     assert code == 2

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,11 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bench import store
+from bench import api, store
 from bench.cli import main
+from bench.errors import NotComparable
 
 ROOT = Path(__file__).parents[1]
 SUITE = """
@@ -75,7 +78,7 @@ def test_second_run_does_only_what_is_missing(suite, capsys):
     code, out, _ = run(capsys)
     assert code == 0
     assert out.startswith("tiny: 2 of 4 runs to do\n")
-    assert "gan/1: completed" in out
+    assert "gan/1: completed, Modes (any) (digits) " in out
     assert "gan/0: " not in out
     assert before.items() <= folders().items()
     assert out.endswith("The whole of it, with pictures: bench report tiny\n")
@@ -101,6 +104,98 @@ def test_fresh_does_only_what_is_asked_anew(suite, capsys):
     runs = store.load_results("results/tiny").runs.set_index("run_id")
     changed = runs[runs["finished_at"] != before[runs.index]]
     assert [*zip(changed["variant"], changed["seed"], strict=True)] == [("gan", 1)]
+
+
+def test_fresh_run_that_fails_leaves_what_was_finished(suite, capsys):
+    run(capsys, "--variant", "gan", "--seeds", "0")
+    before = folders()
+    only = ["--variant", "gan", "--seeds", "0"]
+    code, _, err = run(capsys, *only, "--fresh", "--timeout", "0.001")
+    assert (code, err) == (3, "gan/0 timeout: not finished after 0.001 s (--timeout)\n")
+    assert folders() == before
+    assert run(capsys, *only)[1].startswith("tiny: 0 of 1 runs to do\n")
+
+
+def test_variant_alone_of_a_suite_whose_others_need_more_seeds(suite, capsys):
+    """`gan` has one seed, which alone would not do for the group of `wgan`."""
+    matrix = 'devices = ["cpu"]\nexclude = [{ variant = "gan", seed = 1 }]'
+    text = SUITE.replace('devices = ["cpu"]', matrix) + "training = { group = 2 }\n"
+    suite.write_text(text)
+    assert run(capsys, "--variant", "gan")[0] == 0
+    assert run(capsys, "--variant", "gan", "--fresh")[0] == 0
+
+
+def declared() -> dict[str, Any]:
+    return store.load_results("results/tiny").declaration
+
+
+def cells() -> list[str]:
+    return sorted(f"{each['variant']}/{each['seed']}" for each in declared()["runs"])
+
+
+def test_declaration_holds_the_runs_asked_for_and_the_options(suite, capsys):
+    run(capsys, "--variant", "gan", "--seeds", "0")
+    assert cells() == ["gan/0"]
+    assert declared()["options"] == ["--variant", "gan", "--seeds", "0"]
+    run(capsys)
+    run(capsys, "--variant", "gan", "--seeds", "0")
+    assert cells() == ["gan/0", "gan/1", "wgan/0", "wgan/1"]
+    assert declared()["options"] == []
+    assert api.declaration(store.load_results("results/tiny")).runs[0][1:] == ("gan", 0, "cpu")
+
+
+def test_declared_run_stays_missing_when_another_is_asked_for(suite, capsys):
+    run(capsys)
+    gone = next(each for each in declared()["runs"] if each["variant"] == "wgan")
+    shutil.rmtree(Path("results/tiny", gone["run_id"]))
+    run(capsys, "--variant", "gan", "--seeds", "0,2")
+    assert cells() == ["gan/0", "gan/1", "gan/2", "wgan/0", "wgan/1"]
+
+
+def test_primary_that_is_changed_after_the_runs_is_told(suite, capsys):
+    only = ["--variant", "gan", "--seeds", "0"]
+    run(capsys, *only)
+    assert declared()["primary_changed_from"] is None
+    run(capsys, *only, "--set", "primary.margin=0.5")
+    run(capsys, *only, "--set", "primary.at=best")
+    assert declared()["primary_changed_from"] == {
+        "metric": "modes_any", "at": "final", "margin": 0.1,
+    }  # fmt: skip
+    found = api.declaration(store.load_results("results/tiny"))
+    assert found.changed_from == "Modes (any) final, margin 10 %"
+    run(capsys, *only)
+    assert declared()["primary_changed_from"] is None
+
+
+def test_truncated_table_is_done_again(suite, capsys):
+    only = ["--variant", "gan", "--seeds", "0"]
+    run(capsys, *only)
+    (path,) = Path("results/tiny").glob("*/run.parquet")
+    path.write_bytes(path.read_bytes()[:-20])
+    assert "1 of 1 runs to do, about " in run(capsys, *only, "--dry-run")[1]
+    code, out, _ = run(capsys, *only)
+    assert code == 0
+    assert out.startswith("tiny: 1 of 1 runs to do\n")
+
+
+def test_two_runs_at_once_on_one_suite_are_refused(suite, capsys):
+    store.prepare(Path("results"), "tiny")
+    with store.locked(Path("results"), "tiny"):
+        code, _, err = run(capsys)
+    assert code == 2
+    assert err.startswith("error: results/tiny: another `bench run` is at work")
+
+
+def test_failures_are_told_before_what_cannot_be_compared(suite, capsys, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise NotComparable("tiny: two extractors")
+
+    monkeypatch.setattr(api, "compare", refuse)
+    only = ["--variant", "gan", "--seeds", "0"]
+    code, _, err = run(capsys, *only, "--timeout", "0.001")
+    assert code == 3
+    assert err.startswith("error: tiny: two extractors\ngan/0 timeout: ")
+    assert run(capsys, *only)[0] == 4
 
 
 def test_run_out_of_time_is_exit_3_and_done_next_time(suite, capsys):
@@ -143,14 +238,28 @@ def test_dry_run_starts_nothing(suite, capsys):
     assert [each["done"] for each in json.loads(out)["runs"]] == [True, True, False, False]
 
 
+def test_dry_run_with_nothing_to_do_gives_no_estimate(suite, capsys):
+    only = ["--variant", "gan", "--seeds", "0"]
+    run(capsys, *only)
+    assert run(capsys, *only, "--dry-run")[1].endswith("\n0 of 1 runs to do\n")
+
+
+def test_dry_run_refuses_an_executor_that_is_not_there(suite, capsys):
+    code = main(["run", "tiny.toml", "--dry-run", "--executor", "rya"])
+    assert code == 2
+    assert "'rya' is not an executor" in capsys.readouterr().err
+
+
 @contextmanager
 def endless(folder: Path, workers: int) -> Iterator[subprocess.Popen[str]]:
     """A run by worker processes, of which the first, gan, does not end and wgan does."""
     command = [sys.executable, "-u", "-m", "bench", "run", "tiny.toml", *ENDLESS]
+    temporary = folder / "temporary"
+    temporary.mkdir()
     process = subprocess.Popen(
         [*command, "--workers", str(workers)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -180,19 +289,23 @@ def workers(driver: int) -> list[int]:
     return [int(pid) for pid in children if os.getpgid(int(pid)) == int(pid)]
 
 
-def test_interruption_keeps_what_is_finished(suite, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 130)]
+)
+def test_interruption_keeps_what_is_finished(suite, tmp_path, number, code):
     with endless(tmp_path, workers=2) as process:
         wait_for(process, "wgan/0: completed", "gan/0: step")
         pids = workers(process.pid)
         started = time.monotonic()
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         _, err = process.communicate(timeout=10)
         assert time.monotonic() - started < 3
-    assert process.returncode == 130
+    assert process.returncode == code
     told = "interrupted: 1 of 2 runs are finished and kept; the same command goes on from there\n"
     assert err == told
     assert pids
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert list((tmp_path / "temporary").glob("bench-*")) == []
     assert len(store.finished(Path("results"), "tiny")) == 1
 
 

@@ -36,6 +36,15 @@ def test_commit_is_that_of_the_source():
     assert environment.current().commit == (head.stdout.strip() or None)
 
 
+def test_installed_copy_has_no_commit_of_the_repository_around_it(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "__init__.py").touch()
+    monkeypatch.setattr(environment, "_SOURCE", tmp_path)
+    environment._revision.cache_clear()
+    assert environment._revision() == (None, None)
+    environment._revision.cache_clear()
+
+
 def test_devices_start_with_the_cpu():
     assert environment.available_devices()[0] == "cpu"
     assert environment.resolve_device("cpu") == "cpu"

@@ -11,7 +11,7 @@ from executor_work import group, spec, work
 
 from bench import registry
 from bench.errors import DeviceError
-from bench.executors.base import cores, places
+from bench.executors.base import at_once, cores, places
 from bench.executors.processes import processes
 from bench.executors.serial import serial
 from bench.records import Group, Placement, Progress, RunResult
@@ -137,7 +137,7 @@ def test_workers_run_side_by_side_and_say_how_many(execute, tmp_path):
     groups = [group("leaves_pid", seed, traces=tmp_path) for seed in range(2)]
     results = run(execute, *groups, workers=2)
     assert [r.run.workers for r in results] == [2, 2]
-    assert {r.run.threads for r in results} == {max(1, cores() // 2)}
+    assert {r.run.threads for r in results} == {1}
     assert len({os.getpid(), *_pids(tmp_path, count=2)}) == 3
 
 
@@ -145,13 +145,68 @@ def test_gpus_get_one_group_each():
     on_gpu = [Group("suite", (spec("a", seed, device="cuda"),)) for seed in range(3)]
     found = places(on_gpu, ("cpu", "cuda:0", "cuda:1"), None)
     assert [place.device for place in found] == ["cuda:0", "cuda:1"]
-    assert places(on_gpu, ("cuda:0", "cuda:1"), 1) == [Placement("cuda:0", cores())]
+    assert places(on_gpu, ("cuda:0", "cuda:1"), 1) == [Placement("cuda:0")]
 
 
-def test_threads_are_shared_out():
+def test_threads_do_not_depend_on_what_is_left_to_do():
     groups = [group("a", seed) for seed in range(100)]
-    assert places(groups, ("cpu",), None) == cores() * [Placement("cpu", 1)]
-    assert places(groups[:1], ("cpu",), None) == [Placement("cpu", cores())]
+    assert places(groups, ("cpu",), None) == cores() * [Placement("cpu", threads=1)]
+    assert places(groups[:1], ("cpu",), None) == [Placement("cpu", threads=1)]
+    assert places(groups, ("cpu",), 1) == [Placement("cpu", threads=1)]
+
+
+@executors
+def test_every_group_runs_on_one_thread(execute):
+    assert [r.run.threads for r in run(execute, group("a", 0))] == [1]
+
+
+def test_workers_cap_the_groups_of_all_devices_together():
+    mixed = [group("a", 0), group("a", 1), Group("suite", (spec("a", device="cuda"),))]
+    found = places(mixed, ("cpu", "cuda:0"), 1)
+    assert [place.device for place in found] == ["cpu", "cuda:0"]
+    assert at_once(found, 1) == 1
+    assert at_once(found, None) == 2
+
+
+@executors
+def test_interruption_waits_until_a_whole_group_is_taken(execute):
+    """As a driver does that is interrupted while it commits the first of two results."""
+    results = execute(
+        work,
+        [group("a", 0, 1), group("b", 0)],
+        devices=("cpu",),
+        workers=1,
+        timeout=60,
+        on_progress=lambda _: None,
+    )
+    taken: list[str] = []
+
+    def take() -> None:
+        for result in results:
+            signal.raise_signal(signal.SIGINT)
+            taken.append(f"{result.run.variant}/{result.run.seed}")
+
+    with pytest.raises(KeyboardInterrupt):
+        take()
+    assert taken == ["a/0", "a/1"]
+
+
+def test_results_that_have_arrived_are_taken_before_an_interruption(tmp_path):
+    groups = [group("sleeps", 0, traces=tmp_path), group("leaves_pid", 1, traces=tmp_path)]
+
+    def interrupt(progress: Progress) -> None:
+        if progress.phase == "training" and progress.label == "sleeps/0":
+            _pids(tmp_path, count=2)
+            time.sleep(0.5)  # the other group's results are in its pipe by now
+            raise KeyboardInterrupt
+
+    results = processes(
+        work, groups, devices=("cpu",), workers=2, timeout=60, on_progress=interrupt
+    )
+    assert next(results).run.variant == "leaves_pid"
+    with pytest.raises(KeyboardInterrupt):
+        next(results)
+    assert [_gone(pid) for pid in _written(tmp_path)] == [True, True]
 
 
 def test_registry_names_the_executors():

@@ -43,7 +43,7 @@ def test_earlier_run_of_the_recipe_is_believed(tmp_path):
         store.write(
             tmp_path, "suite", RunResult(row(done, wall_seconds=seconds, generator_steps=10))
         )
-    earlier = [store.load_results(tmp_path / "suite")]
+    earlier = [store.run_rows(tmp_path / "suite")]
     longer = replace(RUN, budget=Amount("generator_steps", 50), seed=7, group=(7,))
     assert forecast.forecast(Group("suite", (longer,)), earlier, 1) == pytest.approx(100.0)
 

@@ -24,7 +24,7 @@ ORDER = [
     {"executors"},
     {"store"},
     {"stats"},
-    {"claims", "gate", "forecast"},
+    {"claims", "gate", "forecast", "declaration"},
     {"reporting"},
     {"api"},
     {"cli"},

@@ -170,7 +170,6 @@ def test_name_cannot_leave_the_results(root, name):
     for use in (
         lambda: store.prepare(root, name),
         lambda: store.finished(root, name),
-        lambda: store.remove(root, "suite", [name]),
         lambda: store.write(root, "suite", RunResult(replace(result().run, run_id=name))),
     ):
         with pytest.raises(StoreError, match="cannot name a folder of results"):
@@ -191,12 +190,39 @@ def test_folder_without_permission_is_said(root):
         store.prepare(root, "suite")
 
 
-def test_remove_takes_only_what_is_named(root):
-    store.write(root, "suite", result())
-    other = spec("gan", 1)
-    store.write(root, "suite", RunResult(row(other)))
-    store.remove(root, "suite", [RUN.run_id, "never-run"])
-    assert store.finished(root, "suite") == {other.run_id}
+def test_finished_run_is_replaced_on_request_by_a_finished_one_alone(root):
+    store.write(root, "suite", result(torch="old"))
+    lost = RunResult.without_rows("suite", RUN, "lost", "killed")
+    store.write(root, "suite", lost, replace=True)
+    assert list(store.load_results(root / "suite").runs["torch"]) == ["old"]
+    store.write(root, "suite", result(torch="new"), replace=True)
+    assert list(store.load_results(root / "suite").runs["torch"]) == ["new"]
+
+
+def test_second_writer_is_refused_and_the_lock_ends_with_the_first(root):
+    with (
+        store.locked(root, "suite"),
+        pytest.raises(StoreError, match="another `bench run` is at work on this suite"),
+        store.locked(root, "suite"),
+    ):
+        pass
+    with store.locked(root, "suite"):
+        pass
+
+
+def test_run_that_made_way_for_nothing_is_put_back(root):
+    folder = store.write(root, "suite", result())
+    folder.rename(folder.with_name(f".{folder.name}.replaced"))
+    with store.locked(root, "suite"):
+        assert store.finished(root, "suite") == {RUN.run_id}
+
+
+def test_rows_of_runs_leave_out_what_cannot_be_read(root):
+    path = store.write(root, "suite", result()) / "run.parquet"
+    store.write(root, "suite", RunResult(row(spec("gan", 1))))
+    path.write_bytes(path.read_bytes()[:-20])
+    assert [run["seed"] for run in store.run_rows(root / "suite")] == [1]
+    assert store.run_rows(root / "never-run") == []
 
 
 def test_only_keeps_the_rows_of_its_runs(root):
@@ -233,6 +259,20 @@ def test_suite_is_found_by_file_name_and_folder(root, tmp_path):
     for source in (str(file), "suite", str(root / "suite")):
         assert store.locate(source, root) == root / "suite"
     assert store.suites(root) == ["suite"]
+
+
+def test_folder_without_results_does_not_hide_those_of_its_name(root, tmp_path, monkeypatch):
+    store.write(root, "suite", result())
+    (tmp_path / "suite").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert store.locate("suite", root) == root / "suite"
+
+
+def test_suite_file_with_a_byte_order_mark_is_read(root, tmp_path):
+    store.write(root, "suite", result())
+    file = tmp_path / "some.toml"
+    file.write_text('name = "suite"', encoding="utf-8-sig")
+    assert store.locate(file, root) == root / "suite"
 
 
 def test_suite_without_results_gets_the_nearest_name(root, tmp_path):

@@ -150,3 +150,16 @@ def test_byte_order_mark_and_windows_line_ends_are_read(tmp_path):
 def test_options_of_the_call_choose_runs(tmp_path):
     suite = suite_of(tmp_path, HEAD + GAN + WGAN, variants=["wgan"], seeds=[7, 3], devices=["cpu"])
     assert (suite.variants, suite.seeds, suite.devices) == (("wgan",), (7, 3), ("cpu",))
+
+
+def test_options_are_kept_beside_what_the_file_declares(tmp_path):
+    options = {"variants": ["gan"], "seeds": [0, 1, 7], "overrides": ["training.engine=eager"]}
+    suite = suite_of(tmp_path, HEAD + GAN + WGAN, **options)
+    assert suite.options == (
+        "--set", "training.engine=eager", "--variant", "gan", "--seeds", "0-1,7",
+    )  # fmt: skip
+    assert suite.variants == ("gan",)
+    assert suite.declared is not None
+    assert suite.declared.variants == ("gan", "wgan")
+    assert suite.declared.seeds == (0, 1, 2, 3, 4)
+    assert suite_of(tmp_path, HEAD + GAN).declared is None

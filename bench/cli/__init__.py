@@ -1,13 +1,21 @@
 """The command line: one module a verb, each of which parses, calls `bench.api` and prints.
 
 Nothing here is imported that `--help` does not need: every verb loads what it uses when it runs.
+
+Exit codes: 0 done as asked; 2 the request is wrong; 3 something that should have run failed;
+4 not comparable; 70 a fault of `bench` itself, with its traceback; 130 interrupted, 143 ended by
+SIGTERM, with everything finished kept.  1 and 5 are the answers of verbs that judge.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -19,7 +27,9 @@ from bench.cli.run import run
 from bench.cli.show import show
 from bench.errors import BenchError
 
+FAULT = 70
 INTERRUPTED = 130
+TERMINATED = 143
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer does not export its name
 
 app = typer.Typer(
@@ -40,6 +50,12 @@ app.command("list", epilog="Example: bench list objectives")(list_parts)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (the process's own arguments by default); answers with the exit code."""
+    with _terminable() as heard:
+        code = _called(arguments)
+    return TERMINATED if signal.SIGTERM in heard else code
+
+
+def _called(arguments: Sequence[str] | None) -> int:
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
@@ -52,7 +68,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever reads us has had enough (`| head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except Exception:  # the last boundary: Python's own exit code, 1, would be an answer of ours
+        traceback.print_exc()
+        return FAULT
     return int(code or 0)
+
+
+@contextmanager
+def _terminable() -> Iterator[list[int]]:
+    """SIGTERM, and SIGHUP of a terminal that closes, are Ctrl-C; answers with those heard."""
+    heard: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        del frame
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    names = ("SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # Python hears signals in its main thread alone
+    # what is ignored stays so: `nohup` wants it
+    numbers = [each for each in numbers if signal.getsignal(each) is signal.SIG_DFL]
+    for each in numbers:
+        signal.signal(each, interrupt)
+    try:
+        yield heard
+    finally:
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL)
 
 
 def _refused(message: str, code: int) -> int:

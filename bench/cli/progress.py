@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
-from bench.records import FINISHED, Group, Progress, RunResult
+from bench.records import FINISHED, Group, Progress, RunResult, RunRow
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,7 @@ class Lines:
         self.console = console
         self.labels = {spec.run_id: group.label for group in groups for spec in group.specs}
         self.ended = 0
-        self.finished = 0
+        self.failed: list[RunRow] = []
         self._metric, self._called = metric, called
         self._evaluated: dict[str, float] = {}
         self._speed: dict[str, float] = {}
@@ -52,8 +52,8 @@ class Lines:
     def result(self, result: RunResult) -> None:
         """A run has ended, and is on disk."""
         self.ended += 1
-        self.finished += result.run.status in FINISHED
         run, last = result.run, self._last(result)
+        self.failed += [run] if run.status not in FINISHED else []
         facts = [run.status, *([self.value(last)] if last is not None else [])]
         facts += [f"{run.wall_seconds:.0f} s"] if run.wall_seconds is not None else []
         facts += [run.error] if run.error else []

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.base import JsonOption, ResultsOption, console, print_json, print_line, print_table
+from bench.errors import NotComparable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.api import Preview
-    from bench.records import RunSpec
+    from bench.records import RunRow, RunSpec
     from bench.reporting.base import Summary
     from bench.store import Results
     from bench.suite import Suite
@@ -78,7 +79,8 @@ def run(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
         devices=device or (),
     )
     if dry_run:
-        return _preview(wanted, results, workers, fresh, json)
+        options: dict[str, Any] = {"results": results, "executor": executor}
+        return _preview(wanted, json, **options, workers=workers, fresh=fresh)
     return _run(
         wanted,
         json,
@@ -92,14 +94,16 @@ def run(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
 
 def _run(suite: Suite, json: bool, **options: Any) -> int:
     """Runs the suite under a display of its progress; prints the comparison and what failed."""
-    from bench import api, plan, registry, store
+    from bench import api, plan, store
     from bench.cli.progress import Bars, Lines
+    from bench.reporting.comparison import metric_label
 
     out = console(stderr=json)  # with --json, the output is the answer alone
     finished = frozenset() if options["fresh"] else store.finished(options["results"], suite.name)
     specs = plan.expand(suite)
     groups = plan.groups(plan.pending(specs, finished), suite.name)
-    called = registry.label("metrics", suite.primary.metric)
+    judged = next(iter(suite.recipes.values())).evaluation
+    called = metric_label(suite.primary.metric, judged.extractor)
     show = (Bars if out.is_terminal else Lines)(out, groups, suite.primary.metric, called)
     waiting = sum(len(group.specs) for group in groups)
     show.say(f"{suite.name}: {waiting} of {len(specs)} runs to do")
@@ -107,26 +111,30 @@ def _run(suite: Suite, json: bool, **options: Any) -> int:
         with show:
             results = api.run(suite, **options, on_progress=show.progress, on_result=show.result)
     except KeyboardInterrupt:
-        kept = f"{len(specs) - waiting + show.finished} of {len(specs)} runs are finished and kept"
-        print_line(f"interrupted: {kept}; the same command goes on from there", stderr=True)
+        stored = store.finished(options["results"], suite.name)
+        kept = sum(spec.run_id in stored for spec in specs)
+        told = f"{kept} of {len(specs)} runs are finished and kept"
+        print_line(f"interrupted: {told}; the same command goes on from there", stderr=True)
         raise
-    return _conclude(suite, specs, results, json)
+    return _conclude(suite, results, show.failed, json)
 
 
-def _conclude(suite: Suite, specs: Sequence[RunSpec], results: Results, json: bool) -> int:
+def _conclude(suite: Suite, results: Results, failed: Sequence[RunRow], json: bool) -> int:
     """Prints the comparison; answers with 3 if anything that should have run did not end."""
     from bench import api
-    from bench.records import FINISHED
 
-    asked = results.only([spec.run_id for spec in specs]).runs
-    failed = asked[~asked["status"].isin(FINISHED)].to_dict("records")
-    if json:
-        print(api.report(results, format="json"), end="")
-    else:
-        _print_comparison(suite, api.compare(results), results.root)
-    for run in failed:
-        line = f"{run['variant']}/{run['seed']} {run['status']}: {run['error']}"
-        print_line(line, stderr=True)
+    try:
+        if json:
+            print(api.report(results, format="json"), end="")
+        else:
+            _print_comparison(suite, api.compare(results), results.root)
+    except NotComparable as error:
+        if not failed:
+            raise
+        print_line(f"error: {error}", stderr=True)
+    finally:
+        for run in failed:
+            print_line(f"{run.variant}/{run.seed} {run.status}: {run.error}", stderr=True)
     return FAILED if failed else 0
 
 
@@ -160,11 +168,11 @@ def _print_comparison(suite: Suite, summary: Summary, root: Path) -> None:
     print_line(f"\nThe whole of it, with pictures: bench report {again}")
 
 
-def _preview(suite: Suite, results: Path, workers: int | None, fresh: bool, json: bool) -> int:
+def _preview(suite: Suite, json: bool, **options: Any) -> int:
     """Prints every run: whether it is done, and if not, about how long it takes."""
     from bench import api
 
-    found = api.preview(suite, results=results, workers=workers, fresh=fresh)
+    found = api.preview(suite, **options)
     if json:
         runs = [
             {
@@ -181,7 +189,8 @@ def _preview(suite: Suite, results: Path, workers: int | None, fresh: bool, json
         ["run", "device", "standing", "run_id"],
         [[spec.label, spec.device, _standing(spec, found), spec.run_id] for spec in found.specs],
     )
-    print_line(f"{len(found.seconds)} of {len(found.specs)} runs to do, {_about(found.total)}")
+    about = f", {_about(found.total)}" if found.seconds else ""
+    print_line(f"{len(found.seconds)} of {len(found.specs)} runs to do{about}")
     return 0
 
 

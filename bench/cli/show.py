@@ -122,10 +122,12 @@ def _find(results: Results, wanted: str) -> dict[str, Any]:
 
 
 def _final(results: Results, metric: str) -> dict[str, float]:
-    """The last value of a metric, by run."""
-    rows = results.metrics[results.metrics["metric"] == metric].sort_values("generator_step")
-    last = rows.groupby("run_id")["value"].last()
-    return {str(run_id): float(value) for run_id, value in last.items()}
+    """The value of a metric at the end of each completed run, as the report reads it."""
+    completed = results.runs.loc[results.runs["status"] == "completed", "run_id"]
+    chosen = (results.metrics["metric"] == metric) & results.metrics["run_id"].isin(completed)
+    last = results.metrics[chosen].sort_values("generator_step").groupby("run_id").tail(1)
+    values = {str(run_id): float(v) for run_id, v in last[["run_id", "value"]].to_numpy()}
+    return {run_id: value for run_id, value in values.items() if math.isfinite(value)}
 
 
 def _plain(run: dict[Any, Any]) -> dict[str, Any]:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
 from bench.errors import DeviceError, RunTimeout
 from bench.records import Emit, Group, Placement, Progress, RunResult, Status, Work
+
+_ENDING = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+_UNHEARD = (signal.SIG_IGN, None)
 
 
 class Executor(Protocol):
@@ -64,9 +72,11 @@ class Clock:
 def places(
     groups: Sequence[Group], devices: tuple[str, ...], workers: int | None
 ) -> list[Placement]:
-    """Where groups can run at once: one place a GPU, and on the CPU one a core.
+    """Where groups can run: one place a GPU, and on the CPU one a core, of each at most `workers`.
 
-    Every place gets an equal share of the cores as threads.
+    Every place has one CPU thread, however many there are.  The number of threads decides the
+    order in which sums are rounded, and so the result; a result must not depend on what runs
+    beside it, on `--workers` or on what was finished before.
     Raises `DeviceError` when a group needs a device that is not among them.
     """
     chosen: list[str] = []
@@ -77,8 +87,12 @@ def places(
         wanted = sum(group.specs[0].device == kind for group in groups)
         room = cores() * matching if kind == "cpu" else matching
         chosen += room[: min(wanted, workers or len(room))]
-    threads = max(1, cores() // max(1, len(chosen)))
-    return [Placement(device, threads) for device in chosen]
+    return [Placement(device, threads=1) for device in chosen]
+
+
+def at_once(found: Sequence[Placement], workers: int | None) -> int:
+    """How many groups run at the same time: one a place, and `workers` over all devices."""
+    return min(len(found), workers or len(found))
 
 
 def attempt(work: Work, group: Group, placement: Placement, emit: Emit) -> list[RunResult]:
@@ -111,6 +125,31 @@ def every(group: Group, status: Status, error: str) -> list[RunResult]:
 def shared(results: Sequence[RunResult], workers: int) -> list[RunResult]:
     """The results, with how many groups shared the machine."""
     return [replace(result, run=replace(result.run, workers=workers)) for result in results]
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """What would end the driver is heard at the end of the block; Ctrl-C never by a process
+    started in it.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "pthread_sigmask"):
+        yield  # Python interrupts its main thread alone; Windows has nothing of the kind
+        return
+    heard: list[int] = []
+    before = {each: signal.getsignal(each) for each in _ENDING}
+    before = {each: handler for each, handler in before.items() if handler not in _UNHEARD}
+    for each in before:
+        signal.signal(each, lambda number, _: heard.append(number))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        if heard:
+            signal.raise_signal(heard[0])
 
 
 def starting(group: Group) -> Progress:

@@ -17,10 +17,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from bench.executors.base import Clock, attempt, complete, every, places, shared, starting
+from bench.executors.base import (
+    Clock,
+    at_once,
+    attempt,
+    complete,
+    every,
+    places,
+    shared,
+    starting,
+    uninterrupted,
+)
 from bench.records import Emit, Group, Placement, Progress, RunResult, Work
 
 GRACE = 1.0
@@ -41,44 +52,54 @@ def processes(  # noqa: PLR0913 - the executors' seam
     """Start the groups in order; answer with their results in the order in which they end.
 
     A worker that dies leaves its runs `lost`, one that outlasts the limit leaves them `timeout`.
-    Raises `DeviceError` when a group needs a device that is not among `devices`.
+    What would interrupt the driver is heard while it waits for the workers, and results that have
+    arrived by then come first.  Raises `DeviceError` when a group needs a device that is not among
+    `devices`.
     """
     free = places(groups, devices, workers)
     with tempfile.TemporaryDirectory(prefix="bench-") as shared_folder:
-        if len(free) > 1:
+        count = at_once(free, workers)
+        if count > 1:
             free = [replace(place, turnstile=shared_folder) for place in free]
         start = partial(_Worker, work, timeout, Path(shared_folder))
-        yield from _all(start, list(groups), free, on_progress)
+        yield from _all(start, list(groups), free, count, on_progress)
 
 
 def _all(
     start: Callable[[Group, Placement], _Worker],
     waiting: list[Group],
     free: list[Placement],
+    count: int,
     on_progress: Emit,
 ) -> Iterator[RunResult]:
-    """Fills every free place with a group, until none is left."""
-    count = len(free)
+    """Fills the free places with groups, `count` at once, until none is left."""
     running: list[_Worker] = []
     try:
         while waiting or running:
-            for group, place in _fitting(waiting, free):
+            for group, place in islice(_fitting(waiting, free), count - len(running)):
                 waiting.remove(group)
                 free.remove(place)
-                with _uninterrupted():
+                with uninterrupted():
                     running.append(start(group, place))
                 on_progress(starting(group))
             for worker in _ready(running):
-                results = worker.read(on_progress)
-                if results is None:
-                    continue
-                with _uninterrupted():
+                with uninterrupted():  # until whoever takes the results has them on disk
+                    results = worker.read(on_progress)
+                    if results is None:
+                        continue
                     running.remove(worker)
                     _stop([worker])
-                free.append(worker.place)
-                yield from shared(results, count)
+                    free.append(worker.place)
+                    yield from shared(results, count)
+    except KeyboardInterrupt:
+        with uninterrupted():
+            for worker in running:
+                results = worker.read(lambda progress: None)
+                if worker.done:
+                    yield from shared(results or [], count)
+        raise
     finally:
-        with _uninterrupted():
+        with uninterrupted():
             _stop(running)
 
 
@@ -200,24 +221,6 @@ def _stop(workers: Sequence[_Worker]) -> None:
     for worker in workers:
         worker.process.join()
         worker.close()
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C is heard at the end of the block, and never by a process started in it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python interrupts its main thread alone
-        return
-    heard: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits it
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        signal.signal(signal.SIGINT, before)
-        if heard and callable(before):
-            before(signal.SIGINT, None)
 
 
 @contextmanager

@@ -4,6 +4,7 @@
     results/<suite>/declaration.json    what it compares: title, primary metric, variants, runs
     results/<suite>/<run_id>/           four Parquet tables, and the run's files
     results/<suite>/.<run_id>.partial/  a run being written
+    results/<suite>/.lock               held by the `bench run` at work on the suite
 
 The tables' columns follow from the row types of `bench.records`, whose docstring holds the
 history of the format; every table carries its `schema_version`.
@@ -12,8 +13,8 @@ history of the format; every table carries its `schema_version`.
 from __future__ import annotations
 
 from bench.store.base import TABLES, schema
-from bench.store.reader import Results, finished, load_results, locate, suites
-from bench.store.writer import keep_suite, prepare, remove, write
+from bench.store.reader import Results, finished, load_results, locate, run_rows, suites
+from bench.store.writer import keep_suite, locked, prepare, write
 
 __all__ = [
     "TABLES",
@@ -22,8 +23,9 @@ __all__ = [
     "keep_suite",
     "load_results",
     "locate",
+    "locked",
     "prepare",
-    "remove",
+    "run_rows",
     "schema",
     "suites",
     "write",

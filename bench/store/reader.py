@@ -6,6 +6,7 @@ import json
 import os
 import tomllib
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,15 @@ def finished(root: Path, suite: str) -> frozenset[str]:
     return frozenset(folder.name for folder in folders if is_finished(folder))
 
 
+def run_rows(root: Path) -> list[dict[str, Any]]:
+    """The row of every run in one suite's folder, of those that can be read at all."""
+    rows: list[dict[str, Any]] = []
+    for folder in run_folders(root):
+        with suppress(StoreError):  # such a run is not finished, and is done again
+            rows += read_table(folder / "run.parquet", "run").to_pylist()
+    return rows
+
+
 def load_results(path: str | os.PathLike[str]) -> Results:
     """All runs of one suite's folder, such as `results/mnist_compare`, by variant and seed.
 
@@ -122,7 +132,7 @@ def locate(source: str | os.PathLike[str], root: Path) -> Path:
     Raises `StoreError`, with the nearest name that has results, where there is none.
     """
     given = Path(source)
-    if given.suffix != ".toml" and given.is_dir():
+    if given.suffix != ".toml" and _holds_results(given):
         return given
     name = _name_in(given) if given.suffix == ".toml" else str(source)
     folder = root / name
@@ -133,10 +143,15 @@ def locate(source: str | os.PathLike[str], root: Path) -> Path:
     return folder
 
 
+def _holds_results(folder: Path) -> bool:
+    """Whether it is a suite's folder, and not one that is merely called like a suite."""
+    return (folder / "declaration.json").is_file() or any(folder.glob("*/run.parquet"))
+
+
 def _name_in(path: Path) -> str:
     """The name that a suite's file gives; read without checking the rest, and without torch."""
     try:
-        name = tomllib.loads(path.read_text(encoding="utf-8")).get("name")
+        name = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("name")
     except (OSError, ValueError) as error:
         raise SuiteError(f"{path}: {reason(error)}") from error
     if not isinstance(name, str):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
-from bench.records import RunResult
+from bench.records import FINISHED, RunResult
 from bench.store.base import encode, is_finished, reason, safe_name, safe_path
 
 
@@ -44,10 +45,39 @@ def keep_suite(root: Path, suite: str, text: str, declaration: Mapping[str, Any]
             raise StoreError(f"{folder / name}: cannot be written ({reason(error)})") from error
 
 
-def write(root: Path, suite: str, result: RunResult) -> Path:
+@contextmanager
+def locked(root: Path, suite: str) -> Iterator[None]:
+    """Nobody else who asks for it writes results of this suite until the end of the block.
+
+    Raises `StoreError` where somebody does so already.  No lock on a system without `flock`.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    path = root / safe_name(suite) / ".lock"
+    try:
+        file = path.open("wb")
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be written ({reason(error)})") from error
+    with file:  # the system takes the lock away with the file, however the process ends
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StoreError(
+                f"{path.parent}: another `bench run` is at work on this suite; wait for its end, "
+                "or choose another folder with --results"
+            ) from error
+        _restore(path.parent)
+        yield
+
+
+def write(root: Path, suite: str, result: RunResult, *, replace: bool = False) -> Path:
     """Commit one run by one rename; answers with its folder.
 
-    A failure of before is replaced; a finished run never: what is there stays.
+    A failure of before is replaced.  A finished run stays, unless `replace` asks for its place and
+    the new one is finished too.
     Raises `StoreError` for a file name that would leave the run's folder, and where the disk
     refuses.
     """
@@ -56,24 +86,13 @@ def write(root: Path, suite: str, result: RunResult) -> Path:
     try:
         shutil.rmtree(staged, ignore_errors=True)
         _stage(staged, result)
-        if is_finished(folder):
+        if is_finished(folder) and not (replace and result.run.status in FINISHED):
             shutil.rmtree(staged)
         else:
             _commit(staged, folder)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written ({reason(error)})") from error
     return folder
-
-
-def remove(root: Path, suite: str, run_ids: Collection[str]) -> None:
-    """Delete these runs, finished or not, and no others."""
-    for run_id in run_ids:
-        folder = root / safe_name(suite) / safe_name(run_id)
-        try:
-            if folder.exists():
-                shutil.rmtree(folder)
-        except OSError as error:
-            raise StoreError(f"{folder}: cannot be deleted ({reason(error)})") from error
 
 
 def _stage(folder: Path, result: RunResult) -> None:
@@ -91,13 +110,21 @@ def _stage(folder: Path, result: RunResult) -> None:
 
 
 def _commit(staged: Path, folder: Path) -> None:
-    """Put the staged folder in its place; what was there, not finished, makes way for it."""
+    """Put the staged folder in its place; what was there makes way for it."""
     old = folder.with_name(f".{folder.name}.replaced")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     staged.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _restore(folder: Path) -> None:
+    """Put back a finished run that made way for one that a power cut kept from its place."""
+    for old in folder.glob(".*.replaced"):
+        place = folder / old.name[1:].removesuffix(".replaced")
+        if not place.exists():
+            old.rename(place)
 
 
 def _write_file(path: Path, content: bytes) -> None:

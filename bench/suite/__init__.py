@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.errors import suggestion
+from bench.errors import SuiteError, suggestion
 from bench.suite.base import (
     SHARED,
     Layer,
@@ -51,6 +51,30 @@ def load_suite(
     Raises `SuiteError`, one line for the first thing that is wrong, by position.
     """
     source, sets = read(path), read_overrides(overrides)
+    asked = _suite(source, sets, variants, seeds, devices)
+    return replace(
+        asked,
+        overrides=tuple(overrides),
+        options=_called(overrides, variants, seeds, devices),
+        declared=_declared(source, sets) if variants or devices or seeds is not None else None,
+    )
+
+
+def _declared(source: Source, sets: Layer) -> Suite | None:
+    """The suite without the options that narrow it; None where only they make it right."""
+    try:
+        return _suite(source, sets, (), None, ())
+    except SuiteError:
+        return None
+
+
+def _suite(
+    source: Source,
+    sets: Layer,
+    variants: Sequence[str],
+    seeds: Sequence[int] | None,
+    devices: Sequence[str],
+) -> Suite:
     settings = overlay(document(source, sets), _options(seeds, devices))
     name, title = head(settings, source)
     written = declared(source, sets)
@@ -65,9 +89,9 @@ def load_suite(
     return Suite(
         name=name,
         title=title,
-        path=Path(path),
+        path=Path(source.path),
         text=source.text,
-        overrides=tuple(overrides),
+        overrides=(),
         primary=primary,
         recipes=recipes,
         cells=tuple(asked),
@@ -80,6 +104,31 @@ def _places(seeds: Sequence[int]) -> Callable[[int], tuple[int, int]]:
     """The matrix's seeds in its order, then those that `include` adds."""
     places = {seed: place for place, seed in enumerate(seeds)}
     return lambda seed: (places.get(seed, len(places)), seed)
+
+
+def _called(
+    overrides: Sequence[str],
+    variants: Sequence[str],
+    seeds: Sequence[int] | None,
+    devices: Sequence[str],
+) -> tuple[str, ...]:
+    """The options of the call as they would stand on the command line."""
+    named = {"--set": overrides, "--variant": variants, "--device": devices}
+    said = [(option, value) for option, values in named.items() for value in values]
+    if seeds is not None:
+        said.append(("--seeds", _ranges(seeds)))
+    return tuple(text for pair in said for text in pair)
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    """`0-4,7`: numbers that follow one another as a range."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ",".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def _options(seeds: Sequence[int] | None, devices: Sequence[str]) -> Layer:

@@ -208,6 +208,11 @@ class Suite:
     """Every run asked for, variant by variant; `bench.plan` puts them in order of work."""
     seeds: tuple[int, ...]
     devices: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    """What shapes the runs beside the file, as it would stand on the command line."""
+    declared: Suite | None = None
+    """What the file asks for without `--variant`, `--seeds` and `--device`; None where it is wrong
+    without them, or where there were none."""
 
     @property
     def variants(self) -> tuple[str, ...]:
