@@ -83,6 +83,11 @@ def declaration(variants: Sequence[str] = tuple(RECIPES), **changes: Any) -> Dec
     return replace(plain, **changes)
 
 
+def cells(runs: Sequence[tuple[str, int]]) -> tuple[tuple[str, str, int, str], ...]:
+    """(variant, seed) pairs as a declaration keeps them: with run_id and device."""
+    return tuple((spec(name, seed).run_id, name, seed, "cpu") for name, seed in runs)
+
+
 def spec(variant: str, seed: int, recipe: Mapping[str, Any] | None = None) -> RunSpec:
     """The declared run of a variant; a name that is no recipe takes the GAN's."""
     recipe = recipe or RECIPES.get(variant, RECIPES["gan"])
@@ -220,7 +225,7 @@ def grid(like: str, at: float, seed: int) -> bytes:
         draw.text((x + 9, y + 5), str(chance.randrange(10)), fill=(shade,) * 3, font_size=20)
     speckle = Image.effect_noise(picture.size, 90 * (1.1 - at)).convert("RGB")
     out = io.BytesIO()
-    Image.blend(picture, speckle, 0.45 * (1.1 - at)).save(out, "PNG")
+    Image.blend(picture, speckle, 0.45 * (1.1 - at)).convert("L").save(out, "PNG")
     return out.getvalue()
 
 

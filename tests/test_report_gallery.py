@@ -3,11 +3,14 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import pytest
 from PIL import Image, ImageChops
 from report_fixture import declaration, result, written
 
 from bench.reporting.frames import Frames, select
 from bench.reporting.gallery import gallery
+from bench.reporting.page import render_html
+from bench.reporting.summary import summarize
 from bench.store import Results
 
 
@@ -28,19 +31,24 @@ def test_every_grid_is_shown_at_its_share_of_training(tmp_path: Path) -> None:
 
 def test_grey_grids_get_smaller_and_stay_the_same(tmp_path: Path) -> None:
     frames, results = films(tmp_path)
-    picture = gallery(frames, results).films[0].pictures[-1]
     run_id = frames.of("gan")["run_id"].iloc[0]
-    original = results.files(run_id)[f"samples/{picture.step}.png"].read_bytes()
-    assert len(picture.png) < len(original)
-    before, after = (Image.open(io.BytesIO(png)).convert("RGB") for png in (original, picture.png))
+    path = results.files(run_id)["samples/18750.png"]
+    with Image.open(path) as grid:
+        before = grid.convert("RGB")
+    before.save(path)
+    picture = gallery(frames, results).films[0].pictures[-1]
+    assert len(picture.png) < path.stat().st_size
+    after = Image.open(io.BytesIO(picture.png)).convert("RGB")
     assert ImageChops.difference(before, after).getbbox() is None
 
 
 def test_small_budget_keeps_the_last_grids_and_says_so(tmp_path: Path) -> None:
     frames, results = films(tmp_path)
-    whole = gallery(frames, results).size
-    half = gallery(frames, results, budget=whole // 2)
-    assert half.size <= whole // 2
+    on_disk = sum(path.stat().st_size for path in results.root.glob("*/samples/*.png"))
+    half = gallery(frames, results, budget=on_disk // 2)
+    assert half.size <= on_disk // 2
+    assert half.seeds == (0, 1)
+    assert [len(film.pictures) for film in half.films] == [3, 3, 3, 3, 1]
     assert all(film.pictures[-1].percent == 100 for film in half.films if film.status != "diverged")
     assert half.left_out.startswith(f"{sum(len(f.pictures) for f in half.films)} of 26 grids")
 
@@ -49,6 +57,46 @@ def test_tiny_budget_keeps_the_first_seed(tmp_path: Path) -> None:
     shown = gallery(*films(tmp_path), budget=1)
     assert shown.seeds == (0,)
     assert [len(film.pictures) for film in shown.films] == [1, 1, 1]
+
+
+def test_only_the_grids_that_are_kept_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames, results = films(tmp_path)
+    read: list[Path] = []
+    whole_file = Path.read_bytes
+
+    def counted(path: Path) -> bytes:
+        read.append(path)
+        return whole_file(path)
+
+    monkeypatch.setattr(Path, "read_bytes", counted)
+    gallery(frames, results, budget=1)
+    assert len(read) == 3
+
+
+@pytest.mark.parametrize("cut", [0, 20, 60, -400])
+def test_damaged_grid_is_left_out_and_said(tmp_path: Path, cut: int) -> None:
+    frames, results = films(tmp_path)
+    run_id = frames.of("gan")["run_id"].iloc[0]
+    path = results.files(run_id)["samples/3125.png"]
+    path.write_bytes(path.read_bytes()[:cut])
+    shown = gallery(frames, results)
+    assert [len(film.pictures) for film in shown.films] == [5, 6, 6, 6, 2]
+    said = "Left out, since its file is damaged: 1 grid (gan, seed 0, step 3,125)."
+    assert shown.left_out == said
+    declared = declaration(seeds=(0, 1))
+    assert said in render_html(summarize(results, declared), results)
+
+
+def test_page_says_that_every_grid_is_damaged(tmp_path: Path) -> None:
+    results = written(tmp_path, [result("gan", 0)])
+    for path in results.root.glob("*/samples/*.png"):
+        path.write_bytes(b"no picture")
+    declared = declaration(("gan",), seeds=(0,))
+    page = render_html(summarize(results, declared), results)
+    assert "6 grids (gan, seed 0, step 3,125, gan, seed 0, step 6,250 and 4 more)." in page
+    assert "<img" not in page
 
 
 def test_runs_without_grids_make_an_empty_gallery(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.reporting.panels import POINTS, scaled, thinned
+from bench.reporting.palette import COLORS, Look
+from bench.reporting.panels import POINTS, lines, scaled, thinned
 
 
 def painted(values: list[float], mark: float | None, *, log: bool = True) -> Axes:
@@ -63,3 +64,31 @@ def test_long_curves_are_thinned_and_keep_their_ends() -> None:
     kept = thinned(rows)["generator_step"].tolist()
     assert (kept[0], kept[-1]) == (1, 10_000)
     assert len(kept) <= POINTS + 1
+
+
+def test_up_to_64_variants_no_two_look_the_same() -> None:
+    look = Look(tuple(f"v{place}" for place in range(64)))
+    assert len({(look.color(name), look.shape(name)) for name in look.variants}) == 64
+
+
+@pytest.mark.parametrize("dots", [True, False])
+def test_no_two_of_24_lines_look_the_same(dots: bool) -> None:
+    look = Look(tuple(f"v{place}" for place in range(24)))
+    about = {"status": "completed", "generator_step": [1, 2, 3], "value": [1.0, 2.0, 3.0]}
+    rows = pd.concat(
+        [pd.DataFrame({"run_id": v, "variant": v, **about}) for v in look.variants],
+        ignore_index=True,
+    )
+    axes = Figure().add_subplot()
+    lines(axes, rows, ("generator_step", "value"), look, dots=dots)
+    bold = [line for line in axes.lines if line.get_linewidth() == 2]
+    assert len({(line.get_color(), line.get_marker()) for line in bold}) == len(bold) == 24
+
+
+def test_curves_of_few_variants_need_no_markers() -> None:
+    look = Look(tuple(f"v{place}" for place in range(len(COLORS))))
+    about = {"status": "completed", "generator_step": [1, 2], "value": [1.0, 2.0]}
+    axes = Figure().add_subplot()
+    rows = pd.DataFrame({"run_id": "a", "variant": "v0", **about})
+    lines(axes, rows, ("generator_step", "value"), look, dots=False)
+    assert {line.get_marker() for line in axes.lines} == {"", "None"}

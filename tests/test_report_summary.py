@@ -1,17 +1,30 @@
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_fixture import RECIPES, SEEDS, declaration, result, spec, troubled, whole, written
+from report_fixture import (
+    RECIPES,
+    SEEDS,
+    cells,
+    declaration,
+    result,
+    spec,
+    troubled,
+    whole,
+    written,
+)
 
 from bench.errors import NotComparable
 from bench.records import RunResult
 from bench.reporting.frames import select
 from bench.reporting.summary import require_comparable, summarize
-from bench.stats import between
+from bench.reporting.verdict import headline, pair_detail
+from bench.stats import Sample, between, contrast
+from bench.stats.base.ranks import EXACT_UP_TO
 from bench.store import Results
 
 TWO = ("one", "two")
@@ -128,8 +141,103 @@ def test_variant_of_diverged_runs_only_loses(tmp_path: Path) -> None:
     runs += [result("two", seed, status="diverged", samples=False) for seed in SEEDS]
     summary = summarize(written(tmp_path, runs), declaration(TWO))
     assert summary.headline == (
-        "Of these 2 recipes, one did best in final FID (digits): better than two, "
-        "decided by diverged runs."
+        "Of these 2 recipes, one did best in final FID (digits): better than two "
+        "(decided by diverged runs: 0 of 5 against 5 of 5)."
+    )
+    assert summary.readings[0].sentences == (
+        "The recipe one did better than two, decided by diverged runs: 0 of 5 against 5 of 5. "
+        "Fisher’s test of how many diverged: Holm-corrected p = 0.0079. "
+        "one wins 100 % of all pairings of their runs: exact Mann–Whitney p = 0.0079 "
+        "(not corrected).",
+    )
+
+
+def test_diverged_runs_too_few_to_decide_are_said(tmp_path: Path) -> None:
+    runs = [result("one", seed, fid=50.0 + seed, samples=False) for seed in (0, 1)]
+    runs += [result("two", seed, status="diverged", samples=False) for seed in (0, 1)]
+    summary = summarize(written(tmp_path, runs), declaration(TWO, seeds=(0, 1)))
+    assert summary.readings[0].pairs == (
+        "Not enough evidence between one and two: with 2 against 0 completed runs there is no "
+        "interval, and 0 against 2 diverged ones decide nothing.",
+    )
+
+
+def test_each_p_value_stands_with_its_own_test(tmp_path: Path) -> None:
+    [detail] = summarize(pair(tmp_path, 40.0, 80.0), declaration(TWO)).readings[0].details
+    assert detail == (
+        "Interval at 95.0 %. Welch’s test at the margin: Holm-corrected p < 0.001. one wins 100 % "
+        "of all pairings of their runs: exact Mann–Whitney p = 0.0079 (not corrected)."
+    )
+
+
+def against(a: Sample, b: Sample) -> str:
+    return pair_detail(contrast(a, b, better="lower", margin=0.1, scale="raw"))
+
+
+def test_mann_whitney_is_exact_only_where_it_is_counted_out() -> None:
+    for runs, said in ((EXACT_UP_TO, True), (EXACT_UP_TO + 1, False)):
+        values = tuple(float(i) for i in range(runs))
+        detail = against(Sample("a", values[1:], diverged=1), Sample("b", (500.0, 501.0)))
+        assert ("exact Mann–Whitney" in detail) == said
+
+
+def test_p_value_of_ranks_is_not_called_welchs() -> None:
+    some = Sample("b", (7.0, 8.0, 9.0, 8.5, 7.5))
+    diverged = against(Sample("a", (1.0, 1.1, 0.9, 1.2), diverged=1), some)
+    assert "Rank test, diverged runs counted: Holm-corrected p = " in diverged
+    alike = against(Sample("a", (1.0,) * 5), Sample("b", (2.0,) * 5))
+    assert "Rank test of values without spread: Holm-corrected p = 0.0079." in alike
+
+
+def test_variant_without_a_value_is_not_counted_and_said(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    assert summarize(results, declaration((*TWO, "wgan_gp"))).headline == (
+        "Of these 2 recipes, one reached the lowest final FID (digits): a median of 40 over "
+        "5 seeds, 0.500 times that of two; wgan_gp has no value and is not compared."
+    )
+    undecided = summarize(
+        whole(tmp_path / "b", one="gan", two="gan"), declaration((*TWO, "a", "b"))
+    )
+    assert undecided.headline == (
+        "No difference found between these 2 recipes in final FID (digits): not enough evidence "
+        "at 5 seeds each; a and b have no value and are not compared."
+    )
+
+
+def test_one_variant_with_a_value_is_compared_with_nothing(tmp_path: Path) -> None:
+    summary = summarize(whole(tmp_path, gan="gan"), declaration(("gan", "wgan")))
+    assert summary.headline == "Nothing to compare: only gan has a value."
+
+
+def test_variants_that_nobody_beat_do_not_lead(tmp_path: Path) -> None:
+    levels = {
+        "one": (40.0, NOISE),
+        "two": (80.0, NOISE),
+        "three": (55.0, (0.5, 0.7, 1.0, 1.4, 2.0)),
+    }
+    runs = [
+        result(name, seed, fid=level * factor, samples=False)
+        for name, (level, noise) in levels.items()
+        for seed, factor in enumerate(noise)
+    ]
+    summary = summarize(written(tmp_path, runs), declaration(tuple(levels)))
+    assert summary.headline == (
+        "No single best recipe in final FID (digits): one and three are not beaten, not enough "
+        "evidence between them; two did worse than at least one of the others (5 seeds each)."
+    )
+
+
+def test_alone_unbeaten_is_not_yet_best(tmp_path: Path) -> None:
+    summary = summarize(whole(tmp_path, a="gan", b="gan", c="gan"), declaration(("a", "b", "c")))
+    line, pairs = summary.readings[0].line, summary.readings[0].contrasts
+    named = {frozenset((pair.a, pair.b)): pair for pair in pairs}
+    chain = [
+        replace(named[frozenset("ab")], a="a", b="b", verdict="better"),
+        replace(named[frozenset("bc")], a="b", b="c", verdict="better"),
+        named[frozenset("ac")],
+    ]
+    assert "a is not beaten, nor better than all others; b and c did worse" in headline(
+        line, "final", chain
     )
 
 
@@ -144,6 +252,54 @@ def test_empty_results_give_no_verdict(tmp_path: Path) -> None:
     summary = summarize(written(tmp_path, []), declaration())
     assert summary.headline == "No verdict: there are no runs yet."
     assert len(summary.failures) == 15
+
+
+def test_only_declared_runs_can_be_missing(tmp_path: Path) -> None:
+    declared = [("gan", 0), ("gan", 1), ("wgan", 7)]
+    results = written(tmp_path, [result("gan", 0, samples=False)])
+    summary = summarize(results, declaration(("gan", "wgan"), runs=cells(declared)))
+    found = [(f.variant, f.seed, f.status) for f in summary.failures]
+    assert found == [("gan", 1, "missing"), ("wgan", 7, "missing")]
+    assert [recipe.missing for recipe in summary.recipes] == [1, 1]
+    assert "Of 3 runs, 1 completed and 2 missing (gan 1, wgan 1)." in summary.notes[0]
+
+
+def test_runs_missing_on_one_device_are_named_by_it(tmp_path: Path) -> None:
+    results = written(tmp_path, [result("gan", 0, samples=False)])
+    runs = (*cells([("gan", 0)]), ("feedfacefeedface", "gan", 0, "cuda"))
+    summary = summarize(results, declaration(("gan",), seeds=(0,), runs=runs))
+    assert summary.variants == ("gan (cpu)", "gan (cuda)")
+    assert [(f.variant, f.seed) for f in summary.failures] == [("gan (cuda)", 0)]
+    assert summary.headline == "Nothing to compare: only gan (cpu) has a value."
+
+
+def test_results_are_reproduced_with_their_options(tmp_path: Path) -> None:
+    options = ("--set", "training.budget.images=240000", "--set", "title='a b'", "--seeds", "0-2")
+    summary = summarize(whole(tmp_path, gan="gan"), declaration(("gan",), options=options))
+    checkout, run, report = summary.reproduction
+    assert checkout == "git checkout 7d81086c0ffee"
+    assert shlex.split(run, comments=True) == ["bench", "run", "mnist_compare.toml", *options]
+    assert report == "bench report mnist_compare.toml"
+
+
+def test_without_a_commit_the_version_is_said_and_nothing_checked_out(tmp_path: Path) -> None:
+    results = whole(tmp_path, gan="gan")
+    installed = replace(results, runs=results.runs.assign(commit=None, dirty=None))
+    summary = summarize(installed, declaration(("gan",)))
+    assert summary.reproduction == (
+        "# made by bench 0.1.0; no commit is recorded",
+        "bench run mnist_compare.toml    # the suite as printed in this report, saved by this name",
+        "bench report mnist_compare.toml",
+    )
+
+
+def test_primary_changed_after_runs_is_warned_of_first(tmp_path: Path) -> None:
+    results = pair(tmp_path, 40.0, 80.0)
+    cpus = ["Another CPU", *results.runs["cpu"].iloc[1:]]
+    mixed = replace(results, runs=results.runs.assign(cpu=cpus))
+    first, second = summarize(mixed, declaration(TWO, changed_from="modes, margin 5 %")).warnings
+    assert first == ("The primary was changed after runs had finished: it was modes, margin 5 %.")
+    assert second.startswith("These runs come from 2 environments")
 
 
 def test_null_value_is_left_out_and_said(tmp_path: Path) -> None:

@@ -33,6 +33,12 @@ class Declaration:
     seeds: tuple[int, ...]
     text: str
     """The suite file as run."""
+    runs: tuple[tuple[str, str, int, str], ...] = ()
+    """(run_id, variant, seed, device type) of each declared run; none: every variant × seed."""
+    options: tuple[str, ...] = ()
+    """Options of `bench run` that these runs were made with, as a shell would pass them."""
+    changed_from: str | None = None
+    """The primary of before, in words, where it was changed after runs had finished."""
 
 
 @dataclass(frozen=True)

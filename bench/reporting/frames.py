@@ -42,6 +42,8 @@ class Frames:
     metrics: pd.DataFrame
     variants: tuple[str, ...]
     """Declared order first, then whatever else has runs."""
+    missing: tuple[tuple[str, int], ...]
+    """(variant, seed) of each declared run of which there is no trace."""
 
     def of(self, variant: str) -> pd.DataFrame:
         """The runs of one variant."""
@@ -55,7 +57,9 @@ def select(results: Results, declaration: Declaration) -> Frames:
     where one variant holds two recipes, or one metric two extractors, sample counts, references.
     """
     runs = results.runs.copy()
-    variants = _split_by_device(runs, declaration.variants)
+    names = _names(runs, declaration)
+    called = [names[cell] for cell in _cells(runs)]
+    runs["variant"] = pd.Series(called, index=runs.index, dtype=runs["variant"].dtype)
     _one_recipe_each(runs, declaration.name)
     runs["solo_step_ms"] = _step_times(runs)
     metrics = _with_run(results.metrics, runs)
@@ -64,23 +68,46 @@ def select(results: Results, declaration: Declaration) -> Frames:
         runs=runs,
         curves=_with_run(results.curves, runs),
         metrics=metrics,
-        variants=variants,
+        variants=tuple(names.values()),
+        missing=_missing(runs, names, declaration),
     )
 
 
-def _split_by_device(runs: pd.DataFrame, declared: tuple[str, ...]) -> tuple[str, ...]:
-    """Rename variants that ran on several devices, in place; answer with the order of all."""
-    order: list[str] = []
-    names = {str(name): None for name in (*declared, *runs["variant"])}
-    for name in names:
-        rows = runs["variant"] == name
-        devices = sorted({str(device) for device in runs.loc[rows, "device"]})
-        if len(devices) < 2:
-            order.append(name)
-            continue
-        runs.loc[rows, "variant"] = name + " (" + runs.loc[rows, "device"].astype(str) + ")"
-        order.extend(f"{name} ({device})" for device in devices)
-    return tuple(order)
+def _cells(runs: pd.DataFrame) -> list[tuple[str, str]]:
+    """The (variant, device) of each run."""
+    return [
+        (str(name), str(device))
+        for name, device in zip(runs["variant"], runs["device"], strict=True)
+    ]
+
+
+def _names(runs: pd.DataFrame, declaration: Declaration) -> dict[tuple[str, str], str]:
+    """(variant, device) → what the report calls it, in order: the variant where it has one device.
+
+    A variant that has neither run nor declared run stands under the device "".
+    """
+    cells = [*((name, device) for _, name, _, device in declaration.runs), *_cells(runs)]
+    names: dict[tuple[str, str], str] = {}
+    for variant in dict.fromkeys([*declaration.variants, *(name for name, _ in cells)]):
+        devices = sorted({device for name, device in cells if name == variant}) or [""]
+        for device in devices:
+            names[variant, device] = f"{variant} ({device})" if len(devices) > 1 else variant
+    return names
+
+
+def _missing(
+    runs: pd.DataFrame, names: Mapping[tuple[str, str], str], declaration: Declaration
+) -> tuple[tuple[str, int], ...]:
+    if declaration.runs:
+        there = set(runs["run_id"])
+        return tuple(
+            (names[variant, device], seed)
+            for run_id, variant, seed, device in declaration.runs
+            if run_id not in there
+        )
+    seen = {(str(v), int(s)) for v, s in zip(runs["variant"], runs["seed"], strict=True)}
+    every = [(name, seed) for name in names.values() for seed in declaration.seeds]
+    return tuple(cell for cell in every if cell not in seen)
 
 
 def _step_times(runs: pd.DataFrame) -> pd.Series[float]:

@@ -5,19 +5,27 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Mapping
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
 
 from bench.reporting.frames import Frames
+from bench.reporting.numbers import listed, plural
 from bench.store import Results
 
 BUDGET = 3_800_000
 """Bytes of pictures in one page; beyond it, points in training and then seeds are left out."""
 
 _GRID = re.compile(r"samples/(\d+)\.png")
+_DAMAGED = (
+    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow raises, by where the file is wrong."""
 
 
 @dataclass(frozen=True)
@@ -76,54 +84,114 @@ class Gallery:
         return sum(len(p.png) for film in self.films for p in film.pictures)
 
 
+@dataclass(frozen=True)
+class _Grid:
+    """One grid on disk, not read yet."""
+
+    step: int
+    percent: int
+    path: Path
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class _Reel:
+    """The grids that one run left."""
+
+    variant: str
+    seed: int
+    status: str
+    grids: tuple[_Grid, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(grid.size for grid in self.grids)
+
+
 def gallery(frames: Frames, results: Results, budget: int = BUDGET) -> Gallery:
-    """The grids of every run that left some, thinned until they fit the budget."""
-    films = [film for film in _films(frames, results) if film.pictures]
-    whole = Gallery(tuple(sorted(films, key=lambda f: (frames.variants.index(f.variant), f.seed))))
-    for every in (1, 2, 3, 4, 6, 8, 12, 10_000):
-        thin = _every(whole, every)
-        if thin.size <= budget:
-            break
-    for kept in range(len(thin.seeds), 0, -1):
-        fewer = tuple(film for film in thin.films if film.seed in thin.seeds[:kept])
-        if sum(len(p.png) for film in fewer for p in film.pictures) <= budget or kept == 1:
-            break
-    else:
-        fewer = ()
-    return Gallery(fewer, _said(whole, Gallery(fewer)))
+    """The grids of every run that left some, thinned until their files fit the budget.
+
+    Only what is kept is read; a damaged file is left out, and `left_out` says so.
+    """
+    whole = [reel for reel in _reels(frames, results) if reel.grids]
+    whole.sort(key=lambda reel: (frames.variants.index(reel.variant), reel.seed))
+    kept = _thinned(whole, budget)
+    films, damaged = [], []
+    for reel in kept:
+        pictures, bad = _developed(reel.grids)
+        damaged += [f"{reel.variant}, seed {reel.seed}, step {step:,}" for step in bad]
+        films.append(Film(reel.variant, reel.seed, reel.status, pictures))
+    said = [_said(whole, kept), _said_damaged(damaged)]
+    return Gallery(tuple(film for film in films if film.pictures), " ".join(filter(None, said)))
 
 
-def _films(frames: Frames, results: Results) -> list[Film]:
+def _reels(frames: Frames, results: Results) -> list[_Reel]:
     whole = {
         variant: int(frames.of(variant)["generator_steps"].fillna(0).max())
         for variant in frames.variants
         if len(frames.of(variant))
     }
     return [
-        Film(
+        _Reel(
             str(run["variant"]),
             int(run["seed"]),
             str(run["status"]),
-            _pictures(results.files(str(run["run_id"])), whole[str(run["variant"])]),
+            _grids(results.files(str(run["run_id"])), whole[str(run["variant"])]),
         )
         for _, run in frames.runs.iterrows()
     ]
 
 
-def _pictures(files: Mapping[str, Path], total: int) -> tuple[Picture, ...]:
+def _grids(files: Mapping[str, Path], total: int) -> tuple[_Grid, ...]:
     steps = {int(m[1]): path for name, path in files.items() if (m := _GRID.fullmatch(name))}
     total = max(total, *steps) if steps else 1
     return tuple(
-        Picture(
-            step, round(100 * step / total) if total else 100, *_small(steps[step].read_bytes())
+        _Grid(
+            step=step,
+            percent=round(100 * step / total) if total else 100,
+            path=steps[step],
+            size=steps[step].stat().st_size,
         )
         for step in sorted(steps)
     )
 
 
+def _thinned(whole: Sequence[_Reel], budget: int) -> list[_Reel]:
+    """Fewer points in training until the files fit, and then fewer seeds; the first one stays."""
+    thin = list(whole)
+    for every in (1, 2, 3, 4, 6, 8, 12, 10_000):
+        thin = [replace(reel, grids=_every(reel.grids, every)) for reel in whole]
+        if sum(reel.size for reel in thin) <= budget:
+            return thin
+    seeds = sorted({reel.seed for reel in thin})
+    for number in range(len(seeds) - 1, 0, -1):
+        thin = [reel for reel in thin if reel.seed in seeds[:number]]
+        if sum(reel.size for reel in thin) <= budget:
+            break
+    return thin
+
+
+def _every(grids: tuple[_Grid, ...], n: int) -> tuple[_Grid, ...]:
+    """Every n-th grid, counted back from the last."""
+    return grids[::-1][::n][::-1]
+
+
+def _developed(grids: Sequence[_Grid]) -> tuple[tuple[Picture, ...], list[int]]:
+    """The pictures, and the steps of those that are damaged."""
+    pictures, damaged = [], []
+    for grid in grids:
+        try:
+            pictures.append(Picture(grid.step, grid.percent, *_small(grid.path.read_bytes())))
+        except _DAMAGED:
+            damaged.append(grid.step)
+    return tuple(pictures), damaged
+
+
 def _small(png: bytes) -> tuple[bytes, int, int]:
     """The same pixels in fewer bytes (grey pictures need one channel); their width and height."""
-    with Image.open(io.BytesIO(png)) as picture:
+    with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
+        picture.load()  # all of it: a file cut short opens as if it were whole
         if picture.mode == "RGB":
             red, green, blue = picture.split()
             if red.tobytes() == green.tobytes() == blue.tobytes():
@@ -133,18 +201,17 @@ def _small(png: bytes) -> tuple[bytes, int, int]:
         return png, picture.width, picture.height
 
 
-def _every(whole: Gallery, n: int) -> Gallery:
-    """Every n-th picture of each film, counted back from the last."""
-    return Gallery(
-        tuple(replace(film, pictures=film.pictures[::-1][::n][::-1]) for film in whole.films)
-    )
-
-
-def _said(whole: Gallery, shown: Gallery) -> str:
-    total = sum(len(film.pictures) for film in whole.films)
-    kept = sum(len(film.pictures) for film in shown.films)
-    if total == kept:
+def _said(whole: Sequence[_Reel], kept: Sequence[_Reel]) -> str:
+    total, shown = (sum(len(reel.grids) for reel in reels) for reels in (whole, kept))
+    if total == shown:
         return ""
     return (
-        f"{kept} of {total} grids are shown, to keep this page small; all lie beside the results."
+        f"{shown} of {total} grids are shown, to keep this page small; all lie beside the results."
     )
+
+
+def _said_damaged(damaged: list[str]) -> str:
+    if not damaged:
+        return ""
+    named = damaged if len(damaged) <= 3 else [*damaged[:2], f"{len(damaged) - 2} more"]
+    return f"Left out, since its file is damaged: {plural(len(damaged), 'grid')} ({listed(named)})."

@@ -26,7 +26,11 @@ LIGHT, DARK = "#fdfdfb", "#15171a"
 
 @dataclass(frozen=True)
 class Look:
-    """The colour and the marker of each variant of a page, by its place among them all."""
+    """The colour and the marker of each variant of a page, by its place among them all.
+
+    Each further round of the colours is one marker on, so 8 colours × 8 markers make 64 distinct
+    looks; from the ninth variant on, colour alone does not tell them apart.
+    """
 
     variants: tuple[str, ...]
 
@@ -34,6 +38,11 @@ class Look:
     def palette(self) -> dict[str, str]:
         """Variant → colour, as seaborn takes it."""
         return {name: self.color(name) for name in self.variants}
+
+    @property
+    def crowded(self) -> bool:
+        """Whether variants share colours, so that every line needs its marker."""
+        return len(self.variants) > len(COLORS)
 
     def color(self, variant: str) -> str:
         """The colour, as `#rrggbb`."""

@@ -18,6 +18,9 @@ from bench.reporting.svg import FAINT, INK
 POINTS = 150
 """Points drawn of one curve at most; more only makes the page heavier."""
 
+MARKS = 6
+"""Markers along a curve, where only they tell two variants apart."""
+
 NEAR = 3.0
 """How many times beyond the data a reference may lie and still be drawn on a logarithmic axis."""
 
@@ -60,9 +63,11 @@ def lines(
         own = rows[(rows["variant"] == name) & (rows["status"] == "completed")]
         needed = list(dict.fromkeys(("generator_step", x, y)))
         middle = own[needed].astype(float).groupby("generator_step", as_index=False).median()
+        marked = dots or look.crowded
         axes.plot(
             middle[x], middle[y], color=look.palette[name], linewidth=2,
-            marker=look.marker(name) if dots else "", markersize=4.5,
+            marker=look.marker(name) if marked else "", markersize=4.5,
+            markevery=1 if dots else max(1, len(middle) // MARKS),
         )  # fmt: skip
 
 

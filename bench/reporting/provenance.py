@@ -40,12 +40,12 @@ _HEADINGS = {
 }
 
 
-def recipes(frames: Frames, declaration: Declaration) -> tuple[Recipe, ...]:
+def recipes(frames: Frames) -> tuple[Recipe, ...]:
     """Every variant, in the declared order, with what became of its runs."""
-    return tuple(_recipe(frames, declaration, name) for name in frames.variants)
+    return tuple(_recipe(frames, name) for name in frames.variants)
 
 
-def _recipe(frames: Frames, declaration: Declaration, name: str) -> Recipe:
+def _recipe(frames: Frames, name: str) -> Recipe:
     runs = frames.of(name)
     status = runs["status"].value_counts()
     completed, diverged = int(status.get("completed", 0)), int(status.get("diverged", 0))
@@ -57,7 +57,7 @@ def _recipe(frames: Frames, declaration: Declaration, name: str) -> Recipe:
         completed=completed,
         diverged=diverged,
         failed=len(runs) - completed - diverged,
-        missing=len(set(declaration.seeds) - set(seeds)),
+        missing=sum(variant == name for variant, _ in frames.missing),
     )
 
 
@@ -117,7 +117,7 @@ def differences(frames: Frames) -> str:
 
 def standing(found: tuple[Recipe, ...]) -> str:
     """How many of the declared runs there are, and what became of the others."""
-    total = sum(len(each.seeds) + each.missing for each in found)
+    total = sum(each.completed + each.diverged + each.failed + each.missing for each in found)
     completed = sum(each.completed for each in found)
     if completed == total:
         return f"All {plural(total, 'run')} completed."
@@ -136,9 +136,7 @@ def standing(found: tuple[Recipe, ...]) -> str:
     return f"Of {plural(total, 'run')}, {listed(parts)}.{tail}{gone}"
 
 
-def failures(
-    frames: Frames, found: tuple[Recipe, ...], declaration: Declaration
-) -> tuple[Failure, ...]:
+def failures(frames: Frames) -> tuple[Failure, ...]:
     """Every run that did not complete, and every declared one of which there is no trace."""
     last = frames.curves.groupby("run_id")["generator_step"].max()
     bad = frames.runs[frames.runs["status"] != "completed"]
@@ -153,10 +151,8 @@ def failures(
         for _, row in bad.iterrows()
     ]
     gone = [
-        Failure(each.name, seed, "missing", None, "declared, and not run yet")
-        for each in found
-        for seed in declaration.seeds
-        if seed not in each.seeds
+        Failure(variant, seed, "missing", None, "declared, and not run yet")
+        for variant, seed in frames.missing
     ]
     order = {name: place for place, name in enumerate(frames.variants)}
     return tuple(sorted([*seen, *gone], key=lambda f: (order[f.variant], f.seed)))
@@ -210,9 +206,13 @@ def mixed(found: tuple[Environment, ...]) -> list[str]:
     return [name for name in names if len({each.facts.get(name) for each in found}) > 1]
 
 
-def warnings(frames: Frames, found: tuple[Environment, ...]) -> tuple[str, ...]:
-    """What a reader must not miss about the machines."""
+def warnings(
+    frames: Frames, found: tuple[Environment, ...], changed_from: str | None
+) -> tuple[str, ...]:
+    """What a reader must not miss: a primary chosen late, and machines that differ."""
     said = []
+    if changed_from is not None:
+        said.append(f"The primary was changed after runs had finished: it was {changed_from}.")
     if differing := mixed(found):
         hard = [name for name in differing if name in HARDWARE]
         consequence = (
@@ -233,15 +233,27 @@ def warnings(frames: Frames, found: tuple[Environment, ...]) -> tuple[str, ...]:
 def reproduction(frames: Frames, declaration: Declaration) -> tuple[str, ...]:
     """The commands that make these results again."""
     file = shlex.quote(f"{declaration.name}.toml")
-    known = frames.runs.dropna(subset=["commit"])
-    commits = list(dict.fromkeys(str(commit) for commit in known["commit"]))
-    dirty = bool((known["dirty"] == True).any())  # noqa: E712 - null is neither
-    checkout = [f"git checkout {shlex.quote(commit)}" for commit in commits[:1]]
-    if commits and (dirty or len(commits) > 1):
-        why = "with uncommitted changes" if dirty else f"the first of {len(commits)}"
-        checkout[0] += f"    # {why}"
+    options = f" {shlex.join(declaration.options)}" if declaration.options else ""
     return (
-        *checkout,
-        f"bench run {file}    # the suite as printed in this report, saved under this name",
+        *_code(frames.runs),
+        f"bench run {file}{options}    # the suite as printed in this report, saved by this name",
         f"bench report {file}",
     )
+
+
+def _code(runs: pd.DataFrame) -> list[str]:
+    """Which code made the runs: the commit to check out, else the version of bench."""
+    commits = _distinct(runs["commit"])
+    if not commits:
+        versions = _distinct(runs["bench_version"])
+        return [f"# made by bench {listed(versions)}; no commit is recorded"] if versions else []
+    dirty = bool((runs["dirty"] == True).any())  # noqa: E712 - null is neither
+    checkout = f"git checkout {shlex.quote(commits[0])}"
+    if dirty or len(commits) > 1:
+        why = "with uncommitted changes" if dirty else f"the first of {len(commits)}"
+        checkout += f"    # {why}"
+    return [checkout]
+
+
+def _distinct(column: pd.Series[Any]) -> list[str]:
+    return list(dict.fromkeys(str(value) for value in column.dropna()))

@@ -32,7 +32,7 @@ def summarize(results: Results, declaration: Declaration) -> Summary:
     sample counts or references.
     """
     frames = select(results, declaration)
-    found = recipes(frames, declaration)
+    found = recipes(frames)
     readings = _readings(frames, declaration)
     spent = costs(frames, declaration.metric)
     machines = environments(frames)
@@ -44,12 +44,12 @@ def summarize(results: Results, declaration: Declaration) -> Summary:
         readings=readings,
         headline=readings[0].headline if readings else _nothing(frames, label),
         notes=_notes(frames, found, readings, sentence(spent, label)),
-        warnings=warnings(frames, machines),
+        warnings=warnings(frames, machines, declaration.changed_from),
         lines=lines(frames, declaration.metric),
         shares=shares(frames),
         costs=spent,
         equal_cost=cheapest([row.cost for row in spent]),
-        failures=failures(frames, found, declaration),
+        failures=failures(frames),
         environments=machines,
         reproduction=reproduction(frames, declaration),
     )

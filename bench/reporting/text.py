@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from math import isfinite
+from statistics import median
 from typing import Any
 
-from bench.reporting.base import FORMAT_VERSION, MetricLine, Summary
+from bench.reporting.base import FORMAT_VERSION, MetricLine, Recipe, Shares, Summary
 from bench.reporting.numbers import (
     ARROWS,
     NONE,
@@ -51,14 +52,17 @@ def _suite(summary: Summary) -> str:
     blocks = [
         f"# {_plain(declared.title)}",
         f"**{_plain(summary.headline)}**",
-        *(f"> **Note:** {_plain(warning)}" for warning in summary.warnings),
+        *(f"> **Warning:** {_plain(warning)}" for warning in summary.warnings),
         _bullets(summary.readings[0].sentences if summary.readings else ()),
         _bullets(summary.notes),
         "## Comparison",
         _comparison(summary),
+        *(block for shares in summary.shares for block in _shares(shares, summary.variants)),
         "## Cost and speed",
         _costs(summary),
         *_failures(summary),
+        "## Recipes",
+        _recipes(summary.recipes),
         "## Environment",
         _bullets(
             f"{plural(each.runs, 'run')}: " + ", ".join(f"{k} {v}" for k, v in each.facts.items())
@@ -87,6 +91,25 @@ def _line(line: MetricLine) -> Iterable[list[str]]:
             ", ".join(number(value) for _, value in cell.values) or NONE,
             number(line.floor),
         ]
+
+
+def _shares(shares: Shares, variants: Sequence[str]) -> Iterable[str]:
+    """A metric that comes in parts: each class's median over the seeds."""
+    yield f"### {_plain(shares.label)} of each class, medians over seeds"
+    rows = [
+        [
+            str(index),
+            *(number(_middle(shares, name, place)) for name in variants),
+            number(shares.floor[place]),
+        ]
+        for place, index in enumerate(shares.classes)
+    ]
+    yield _table(["Class", *variants, "Real data"], rows)
+
+
+def _middle(shares: Shares, variant: str, place: int) -> float | None:
+    values = [parts[place] for _, parts in shares.values[variant]]
+    return median(values) if values else None
 
 
 def _costs(summary: Summary) -> str:
@@ -118,6 +141,21 @@ def _failures(summary: Summary) -> list[str]:
     return ["## Runs without a result", _table(["Variant", "Seed", "Status", "Step", "Why"], rows)]
 
 
+def _recipes(recipes: Sequence[Recipe]) -> str:
+    headings = dict.fromkeys(heading for each in recipes for heading in each.parts)
+    rows = [[heading, *(each.parts.get(heading, NONE) for each in recipes)] for heading in headings]
+    runs = ["Runs", *(_runs(each) for each in recipes)]
+    return _table(["", *(each.name for each in recipes)], [*rows, runs])
+
+
+def _runs(recipe: Recipe) -> str:
+    """`4 completed, 1 diverged`, as the page says it."""
+    others = {"diverged": recipe.diverged, "failed": recipe.failed, "missing": recipe.missing}
+    return ", ".join(
+        [f"{recipe.completed} completed", *(f"{n} {noun}" for noun, n in others.items() if n)]
+    )
+
+
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(_plain(cell) for cell in line)} |" for line in lines)
@@ -139,10 +177,10 @@ def _ticks(text: str) -> list[str]:
     return "".join(char if char == "`" else " " for char in text).split()
 
 
+_MARKUP = str.maketrans({char: f"\\{char}" for char in "\\|*`_[]!~$"})
+_TAGS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
 def _plain(text: str) -> str:
-    """One line in which nothing is a tag, a link, emphasis or a column's end."""
-    flat = " ".join(text.split())
-    for char in "\\|*":
-        flat = flat.replace(char, f"\\{char}")
-    flat = flat.replace("](", "]\\(")
-    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """One line in which nothing is a tag, a link, a picture, code, emphasis or a column's end."""
+    return " ".join(text.split()).translate(_MARKUP).translate(_TAGS)

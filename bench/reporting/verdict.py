@@ -6,6 +6,7 @@ A variant is a recipe, so the sentences speak of recipes; nothing here credits a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.reporting.base import At, MetricLine
 from bench.reporting.numbers import (
@@ -19,6 +20,7 @@ from bench.reporting.numbers import (
     plural,
 )
 from bench.stats import Contrast, unbeaten, winner
+from bench.stats.base.ranks import EXACT_UP_TO
 
 _EXTREME = {"lower": "lowest", "higher": "highest", "near_reference": "most real"}
 SIGNIFICANT = 0.05
@@ -37,12 +39,29 @@ def headline(line: MetricLine, at: At, contrasts: Sequence[Contrast]) -> str:
             f"{number(only.description.median)} {interval(only.description.interval)} over "
             f"{plural(len(only.values), 'seed')}; there is nothing to compare it with."
         )
+    if not contrasts:
+        return f"Nothing to compare: only {with_value[0].variant} has a value."
+    compared = {name for pair in contrasts for name in (pair.a, pair.b)}
+    absent = [cell.variant for cell in line.cells if cell.variant not in compared]
+    shown = replace(line, cells=tuple(cell for cell in line.cells if cell.variant in compared))
+    return f"{_found(shown, what, contrasts)}{_left_out(absent)}."
+
+
+def _left_out(absent: list[str]) -> str:
+    if not absent:
+        return ""
+    verbs = ("has", "is") if len(absent) == 1 else ("have", "are")
+    return f"; {listed(absent)} {verbs[0]} no value and {verbs[1]} not compared"
+
+
+def _found(line: MetricLine, what: str, contrasts: Sequence[Contrast]) -> str:
+    """What the contrasts say together; every cell of the line is in one of them."""
     if best := winner(contrasts):
         return _won(line, what, [_seen_from(best, pair) for pair in contrasts], best)
-    if contrasts and all(pair.verdict == "equal" for pair in contrasts):
+    if all(pair.verdict == "equal" for pair in contrasts):
         return (
             f"These {len(line.cells)} recipes are equal: every difference in {what} "
-            f"lies within the margin of {margin(line, contrasts[0].margin)}."
+            f"lies within the margin of {margin(line, contrasts[0].margin)}"
         )
     return _undecided(line, what, contrasts)
 
@@ -56,19 +75,20 @@ def _won(line: MetricLine, what: str, pairs: list[Contrast], best: str) -> str:
     if any(pair.effect is None for pair in own):
         return (
             f"Of these {len(line.cells)} recipes, {best} did best in {what}: "
-            f"{listed([f'better than {pair.b}' for pair in own])}, decided by diverged runs."
+            f"{listed([_ahead(line, pair) for pair in own])}"
         )
     cell = next(cell for cell in line.cells if cell.variant == best)
     return (
         f"Of these {len(line.cells)} recipes, {best} reached the {_EXTREME[line.better]} {what}: "
         f"a median of {number(cell.description.median)} over {plural(len(cell.values), 'seed')}, "
-        f"{listed([_ahead(line, pair) for pair in own])}."
+        f"{listed([_ahead(line, pair) for pair in own])}"
     )
 
 
 def _ahead(line: MetricLine, pair: Contrast) -> str:
     """How far the best recipe is ahead of another, as one would say it; the interval follows."""
-    amount = pair.effect or 0.0
+    if (amount := pair.effect) is None:
+        return f"better than {pair.b} ({_by_divergence(pair)})"
     if pair.scale == "log":
         return f"{number(amount)} times that of {pair.b}"
     if line.better == "near_reference":
@@ -77,22 +97,37 @@ def _ahead(line: MetricLine, pair: Contrast) -> str:
     return f"{number(abs(amount))} {'above' if amount > 0 else 'below'} {pair.b}"
 
 
+def _by_divergence(pair: Contrast) -> str:
+    return (
+        f"decided by diverged runs: {pair.diverged_a} of {pair.n_a + pair.diverged_a} "
+        f"against {pair.diverged_b} of {pair.n_b + pair.diverged_b}"
+    )
+
+
 def _undecided(line: MetricLine, what: str, contrasts: Sequence[Contrast]) -> str:
     decided = [pair for pair in contrasts if pair.verdict in ("better", "worse")]
     if not decided:
         return (
             f"No difference found between these {len(line.cells)} recipes in {what}: "
-            f"not enough evidence at {_counts(line)}."
+            f"not enough evidence at {_counts(line)}"
         )
     ahead = list(unbeaten(contrasts))
     behind = [cell.variant for cell in line.cells if cell.variant not in ahead]
     losers = f"; {listed(behind)} did worse than at least one of the others" if behind else ""
+    best = _not_beaten(ahead, contrasts)
+    return f"No single best recipe in {what}: {best}{losers} ({_counts(line)})"
+
+
+def _not_beaten(ahead: list[str], contrasts: Sequence[Contrast]) -> str:
+    """Who was not found worse than another, which does not yet make anyone the best."""
+    if len(ahead) < 2:
+        return (
+            f"{ahead[0]} is not beaten, nor better than all others" if ahead else "all are beaten"
+        )
     open_pairs = [pair for pair in contrasts if {pair.a, pair.b} <= set(ahead)]
-    equal = bool(open_pairs) and all(pair.verdict == "equal" for pair in open_pairs)
-    why = "they are equal within the margin" if equal else "not enough evidence between them"
-    return (
-        f"No single best recipe in {what}: {listed(ahead)} lead, {why}{losers} ({_counts(line)})."
-    )
+    equal = all(pair.verdict == "equal" for pair in open_pairs)
+    why = "equal within the margin" if equal else "not enough evidence between them"
+    return f"{listed(ahead)} are not beaten, {why}"
 
 
 def pair_sentence(line: MetricLine, at: At, pair: Contrast) -> str:
@@ -103,19 +138,23 @@ def pair_sentence(line: MetricLine, at: At, pair: Contrast) -> str:
         "equal": f"The recipes {pair.a} and {pair.b} are equal",
         "not_enough_evidence": f"Not enough evidence between {pair.a} and {pair.b}",
     }[pair.verdict]
+    if pair.effect is None and pair.grounds == "diverged":
+        return f"{opening}, {_by_divergence(pair)}."
     return f"{opening}: {_evidence(line, at, pair)}."
 
 
 def pair_detail(pair: Contrast) -> str:
     """What stands behind the sentence: level, chance and p-values, and what they cannot show."""
-    return " ".join(part for part in (_level(pair), _chance(pair), _limits(pair)) if part)
+    parts = (_level(pair), _test(pair), _chance(pair), _limits(pair))
+    return " ".join(part for part in parts if part)
 
 
 def _evidence(line: MetricLine, at: At, pair: Contrast) -> str:
     if pair.grounds == "too_few_finished":
-        return f"with {pair.n_a} against {pair.n_b} completed runs there is no interval" + (
-            f" (observed: {_what(line, at)} {_against(line, pair)})" if pair.effect else ""
-        )
+        sides = f"{pair.n_a} against {pair.n_b} completed runs"
+        diverged = f"{pair.diverged_a} against {pair.diverged_b} diverged ones decide nothing"
+        none = f"with {sides} there is no interval"
+        return f"{none}, and {diverged}" if pair.diverged_a or pair.diverged_b else none
     if pair.grounds == "not_positive":
         return f"{line.label} has a value without a logarithm, so no ratio"
     held = {
@@ -147,13 +186,31 @@ def _place(pair: Contrast) -> str:
     return "within" if edge <= low and high <= far else "not clear of"
 
 
+def _test(pair: Contrast) -> str:
+    """The p-value that the verdict rests on, under the name of the test that gave it."""
+    if pair.p_holm is None:
+        return ""
+    return f"{_tested(pair)}: Holm-corrected {p_value(pair.p_holm)}."
+
+
+def _tested(pair: Contrast) -> str:
+    if min(pair.n_a, pair.n_b) < 2:
+        return "Fisher’s test of how many diverged"
+    if pair.low == pair.high:
+        return "Rank test of values without spread"
+    if (pair.diverged_a or pair.diverged_b) and pair.p_value == pair.mann_whitney_p:
+        return "Rank test, diverged runs counted"
+    return "Welch’s test at the margin"
+
+
 def _chance(pair: Contrast) -> str:
     if pair.beats is None or pair.mann_whitney_p is None:
         return ""
-    holm = "" if pair.p_holm is None else f", Holm-corrected {p_value(pair.p_holm)}"
+    runs = max(pair.n_a + pair.diverged_a, pair.n_b + pair.diverged_b)
+    exact = "exact " if runs <= EXACT_UP_TO else ""
     return (
-        f"{pair.a} wins {percent(pair.beats)} of all pairings of their runs "
-        f"(exact Mann–Whitney {p_value(pair.mann_whitney_p)}{holm})."
+        f"{pair.a} wins {percent(pair.beats)} of all pairings of their runs: "
+        f"{exact}Mann–Whitney {p_value(pair.mann_whitney_p)} (not corrected)."
     )
 
 
@@ -167,14 +224,6 @@ def _limits(pair: Contrast) -> str:
     if pair.seeds_needed is not None:
         said.append(f"About {plural(pair.seeds_needed, 'seed')} each would probably decide.")
     return " ".join(said)
-
-
-def _against(line: MetricLine, pair: Contrast) -> str:
-    centre, _, band = effect(pair).partition(" ")
-    if pair.scale == "log":
-        return f"{centre} that of {pair.b} {band}".rstrip()
-    distance = " in distance to real data" if line.better == "near_reference" else ""
-    return f"{centre}{distance} against {pair.b} {band}".rstrip()
 
 
 def _seen_from(name: str, pair: Contrast) -> Contrast:
