@@ -80,6 +80,7 @@ class MetricLine:
     samples: int
     extractor: str
     extractor_sha256: str
+    layer: str
     reference: str
     floor: float | None
     cells: tuple[Cell, ...]

@@ -48,6 +48,7 @@ def line(frames: Frames, metric: str, at: At) -> MetricLine:
         samples=int(rows["samples"].iloc[0]),
         extractor=extractor,
         extractor_sha256=str(rows["extractor_sha256"].iloc[0]),
+        layer=str(rows["layer"].iloc[0]),
         reference=str(rows["reference"].iloc[0]),
         floor=floor_of(rows),
         cells=cells,

@@ -19,6 +19,7 @@ from bench.store import Results
 PROVENANCE = {
     "extractor": "extractors",
     "extractor_sha256": "extractor weights",
+    "layer": "layers",
     "samples": "sample counts",
     "reference": "reference data",
     "unit": "units",
