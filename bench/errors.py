@@ -16,8 +16,10 @@ Only the command line turns them into exit codes.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class BenchError(Exception):
@@ -62,6 +64,13 @@ class NotComparable(BenchError):
 
 class RunTimeout(BenchError):
     """A run outlasted the limit set by `--timeout`."""
+
+
+def failure(error: Exception) -> str:
+    """An unexpected exception in one line: its kind, its text and its place."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({Path(last.filename).name}:{last.lineno})"
 
 
 def suggestion(found: str, known: Iterable[str]) -> str:

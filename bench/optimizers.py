@@ -5,7 +5,7 @@ equals one update for each seed.  The learning rate is a tensor filled in place 
 compile anew with every change of a schedule).  RMSprop and SGD are traced into the compiled step,
 with `foreach` off, since inductor fuses the loop itself.  Adam is torch's fused kernel, called
 after the compiled gradients: inductor leaves the two powers of its bias correction inside the loop
-over the parameters, which doubled the time of that loop when it was measured.
+over the parameters: gradients and update outside the matrix products took 1.6 times as long.
 """
 
 from __future__ import annotations

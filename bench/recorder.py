@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import math
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +19,7 @@ from torch import Tensor, nn
 
 import bench
 from bench import environment, seeding
-from bench.errors import DataError, RunTimeout
+from bench.errors import DataError, RunTimeout, failure
 from bench.metrics.evaluator import Evaluator, Measurement, fitting
 from bench.networks.base import require_stackable
 from bench.records import (
@@ -59,9 +57,7 @@ def execute(group: Group, placement: Placement, emit: Emit) -> Sequence[RunResul
     except RunTimeout as error:
         recording.fail("timeout", str(error))
     except Exception as error:  # the one broad except: a fault is a run's status, not the suite's
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(last.filename).name}:{last.lineno}"
-        recording.fail("failed", f"{type(error).__name__}: {_one_line(error)} ({where})")
+        recording.fail("failed", failure(error))
     finally:
         torch.set_flush_denormal(False)
     return recording.results()
@@ -374,10 +370,6 @@ def _evaluator(
         asked.samples,
         device,
     )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _finite(value: float | None) -> float | None:

@@ -6,14 +6,12 @@ import os
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Protocol
 
-from bench.errors import DeviceError, RunTimeout
+from bench.errors import DeviceError, RunTimeout, failure
 from bench.records import Emit, Group, Placement, Progress, RunResult, Status, Work
 
 _ENDING = [
@@ -102,9 +100,7 @@ def attempt(work: Work, group: Group, placement: Placement, emit: Emit) -> list[
     except RunTimeout as error:
         return every(group, "timeout", str(error))
     except Exception as error:  # the boundary: a fault in one group must not end the others
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(last.filename).name}:{last.lineno}"
-        return every(group, "failed", f"{type(error).__name__}: {error} ({where})")
+        return every(group, "failed", failure(error))
 
 
 def complete(group: Group, results: Sequence[RunResult]) -> list[RunResult]:
