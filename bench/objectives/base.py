@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 Scores = Callable[[Tensor], Tensor]
+"""Samples (n · B, *shape), n batches one after the other, → scores (n · B,)."""
 Terms = Mapping[str, Tensor]
 """0-d parts of a critic loss worth logging: `real_score` and `fake_score` always, `penalty`
 (unweighted) where there is one."""
@@ -29,7 +31,12 @@ class Objective(ABC):
     """Names of the random numbers the critic loss needs: each (B,), uniform on [0, 1), drawn by
     the engine from the run's streams."""
     critic_calls: ClassVar[int] = 2
-    """How often `critic_loss` calls the critic (each call gets dropout masks of its own)."""
+    """How many batches `critic_loss` shows the critic, in however many calls (each batch gets
+    dropout masks of its own)."""
+    state: ClassVar[Mapping[str, float]] = {}
+    """Numbers that the objective carries from critic step to critic step, by name, with their
+    first values.  `noise` holds them, 0-d, beside the random numbers; the term of the same name
+    that `critic_loss` answers with is the next value."""
 
     @abstractmethod
     def critic_loss(
@@ -48,3 +55,12 @@ class Objective(ABC):
     def weight_bound(self) -> float | None:
         """The largest absolute value `constrain` leaves a weight, or None for no bound."""
         return None
+
+
+def score_together(critic: Scores, *batches: Tensor) -> tuple[Tensor, ...]:
+    """The scores (B,) of each batch (B, *shape), by one call of the critic.
+
+    The larger matrix products run nearer to the machine's rate, and each weight's gradient is
+    one product instead of a sum of several.
+    """
+    return critic(torch.cat(batches)).chunk(len(batches))

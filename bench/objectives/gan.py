@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from bench.objectives.base import Objective, Scores, Terms
+from bench.objectives.base import Objective, Scores, Terms, score_together
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class _Standard(Objective, ABC):
         self, critic: Scores, real: Tensor, fake: Tensor, noise: Mapping[str, Tensor]
     ) -> tuple[Tensor, Terms]:
         """−E log D(x) − E log(1 − D(G(z))), equation 1 of the paper with its sign turned."""
-        on_real, on_fake = critic(real), critic(fake)
+        on_real, on_fake = score_together(critic, real, fake)
         loss = softplus(-on_real).mean() + softplus(on_fake).mean()
         return loss, {"real_score": on_real.mean(), "fake_score": on_fake.mean()}
 

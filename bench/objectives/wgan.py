@@ -10,7 +10,7 @@ import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from bench.objectives.base import Objective, Scores, Terms
+from bench.objectives.base import Objective, Scores, Terms, score_together
 
 _TINY = 1e-12
 """Under the root of a squared norm, whose slope is infinite at 0."""
@@ -26,7 +26,7 @@ class WGAN(Objective):
         self, critic: Scores, real: Tensor, fake: Tensor, noise: Mapping[str, Tensor]
     ) -> tuple[Tensor, Terms]:
         """E c(G(z)) − E c(x)."""
-        on_real, on_fake = critic(real).mean(), critic(fake).mean()
+        on_real, on_fake = (scores.mean() for scores in score_together(critic, real, fake))
         return on_fake - on_real, {"real_score": on_real, "fake_score": on_fake}
 
     def generator_loss(self, critic: Scores, fake: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class WGANGP(Objective):
         self, critic: Scores, real: Tensor, fake: Tensor, noise: Mapping[str, Tensor]
     ) -> tuple[Tensor, Terms]:
         """E c(G(z)) − E c(x) + λ E (‖∇c(x̂)‖₂ − 1)², x̂ = εx + (1 − ε)G(z), one ε a sample."""
-        on_real, on_fake = critic(real).mean(), critic(fake).mean()
+        on_real, on_fake = (scores.mean() for scores in score_together(critic, real, fake))
         epsilon = noise["epsilon"].reshape(-1, *(1 for _ in real.shape[1:]))
         between = epsilon * real + (1.0 - epsilon) * fake
         penalty = (gradient_norms(critic, between) - 1.0).square().mean()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -97,3 +97,9 @@ class Engine(Protocol):
 
     def critic(self, member: int) -> Critic:
         """A copy of a member's critic, as it stands."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Name → a tensor: all that `restore` needs to go on from here as if nothing had been."""
+
+    def restore(self, state: Mapping[str, Tensor], step: int) -> None:
+        """Go on from a `state()` taken when `step` generator iterations were done."""

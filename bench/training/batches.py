@@ -9,6 +9,7 @@ remainder dropped: what a shuffling DataLoader with `drop_last` does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,8 +20,7 @@ BLOCK = 50
 """Generator iterations in a block; part of what determines a run."""
 
 
-@dataclass(frozen=True)
-class CriticBatch:
+class CriticBatch(NamedTuple):
     """One critic step of K members: indices (K, B), latents (K, B, D), noise name → (K, B),
     masks (K, calls, B, *s) for each of the critic's mask shapes."""
 
@@ -30,8 +30,7 @@ class CriticBatch:
     keep: tuple[Tensor, ...]
 
 
-@dataclass(frozen=True)
-class GeneratorBatch:
+class GeneratorBatch(NamedTuple):
     """One generator step: latents (K, B, D), masks (K, 1, B, *s)."""
 
     latents: Tensor

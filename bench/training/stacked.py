@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from bench import seeding
 from bench.networks.base import Critic, to_range
+from bench.optimizers import Moments, Parameters
 from bench.training.base import Recipe
 from bench.training.batches import CriticBatch, GeneratorBatch
-from bench.training.steps import Losses, Pair, Parameters, store_gradients, update
+from bench.training.compiling import compiled as compile_step
+from bench.training.graphs import Captured
+from bench.training.precision import applied, compute_dtype
+from bench.training.state import State, joined
+from bench.training.steps import Losses, Pair
+
+
+class Side(NamedTuple):
+    """One of the two networks: its parameters, and what its optimiser carries."""
+
+    parameters: Parameters
+    moments: Moments
+
+
+class Standing(NamedTuple):
+    """Every tensor that outlives a step."""
+
+    images: Tensor
+    generator: Side
+    critic: Side
+    objective: dict[str, Tensor]
+    """The objective's own numbers, name → (K,)."""
+    lr: Tensor
 
 
 class Stacked:
-    """A group under training: stacked parameters, their optimisers, and the two steps on them.
-
-    One compiled group at a time lives in a process: making another forgets the code of the first.
-    """
+    """A group under training: stacked parameters, their optimisers, and the two steps on them."""
 
     def __init__(
         self,
@@ -28,133 +50,190 @@ class Stacked:
         images: Tensor,
         *,
         compiled: bool,
+        precision: str = "fp32",
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """`images` are the training data, uint8 (N, *shape), on the device to train on."""
-        self._recipe, self._images, self._dtype = recipe, images, dtype
-        shape = tuple(images.shape[1:])
+        """`images` are the training data, (N, *shape), on the device to train on; `dtype` is that
+        of parameters and losses.  `warm_up` compiles."""
+        self._recipe, self._dtype = recipe, dtype
+        self._compiled, self._precision = compiled, precision
+        self._device, shape = images.device, tuple(images.shape[1:])
         generators = [recipe.generator(shape, seed) for seed in recipe.seeds]
         critics = [recipe.critic(shape, seed) for seed in recipe.seeds]
-        self.generator_parameters = stack(generators, images.device, dtype)
-        self.critic_parameters = stack(critics, images.device, dtype)
-        for parameter in [*self.generator_parameters.values(), *self.critic_parameters.values()]:
-            parameter.grad = torch.zeros_like(parameter)
-        self._pair = Pair(generators[0].to("meta"), critics[0].to("meta"), recipe.objective)
         self.batches = recipe.batches(images, critics[0], dtype)
-        on_cuda = images.device.type == "cuda"
-        self._lr = torch.tensor(
-            recipe.optimizer.lr,
-            dtype=torch.float32 if on_cuda else torch.float64,
-            device=images.device,
+        self._standing = self._first(images, generators, critics)
+        self._architectures = generators[0].to("meta"), critics[0].to("meta")
+        self._pair = Pair.of(recipe, *self._architectures, compute_dtype(precision))
+        self._critic: Callable[[CriticBatch], tuple[Losses, Parameters]] = self._critic_uncompiled
+        self._generator: Callable[[GeneratorBatch], tuple[Losses, Parameters]] = (
+            self._generator_uncompiled
         )
-        optimizer = recipe.optimizer.stacked
-        self._generator_optimizer = optimizer(self.generator_parameters.values(), self._lr)
-        self._critic_optimizer = optimizer(self.critic_parameters.values(), self._lr)
-        self._critic: Callable[[CriticBatch], Losses] = self._critic_gradients
-        self._generator: Callable[[GeneratorBatch], Losses] = self._generator_gradients
-        self._traced = recipe.optimizer.traceable
-        self._warm = False
-        if compiled:
-            torch.compiler.reset()  # forgets the engines before, which count against a limit
-            compile_ = partial(torch.compile, fullgraph=True, dynamic=False)
-            self._critic = compile_(self._critic_gradients)
-            self._generator = compile_(self._generator_gradients)
+        self._captured: Captured | None = None
+
+    def _first(
+        self, images: Tensor, generators: Sequence[nn.Module], critics: Sequence[nn.Module]
+    ) -> Standing:
+        recipe, dtype, device = self._recipe, self._dtype, self._device
+        generator, critic = (stack(modules, device, dtype) for modules in (generators, critics))
+        objective = {
+            name: torch.full((len(recipe.seeds),), value, dtype=dtype, device=device)
+            for name, value in recipe.objective.state.items()
+        }
+        # a GPU has no fast double; on a CPU the rate is what the schedule says to the last digit
+        exact = torch.float64 if device.type == "cpu" else torch.float32
+        return Standing(
+            images,
+            Side(generator, recipe.optimizer.moments(generator)),
+            Side(critic, recipe.optimizer.moments(critic)),
+            objective,
+            torch.tensor(recipe.optimizer.lr, dtype=exact, device=device),
+        )
+
+    @property
+    def generator_parameters(self) -> Parameters:
+        """Name → (K, …), the tensors that training changes."""
+        return self._standing.generator.parameters
+
+    @property
+    def critic_parameters(self) -> Parameters:
+        """Name → (K, …), the tensors that training changes."""
+        return self._standing.critic.parameters
 
     @torch.no_grad()
     def critic_step(self, batch: CriticBatch) -> Losses:
         """Update the critics once, the generators held; name → (K,)."""
-        losses = self._critic(batch)
-        if not self._traced:
-            self._descend_critic()
+        losses, gradients = self._critic(batch)
+        if gradients:
+            self._descend_critic(self._standing, gradients)
         return losses
 
     @torch.no_grad()
     def generator_step(self, batch: GeneratorBatch) -> Losses:
         """Update the generators once, the critics held; name → (K,)."""
-        losses = self._generator(batch)
-        if not self._traced:
-            self._descend_generator()
+        losses, gradients = self._generator(batch)
+        if gradients:
+            self._descend_generator(self._standing, gradients)
         return losses
 
-    @torch.no_grad()
-    def _critic_gradients(self, batch: CriticBatch) -> Losses:
-        """The critics' gradients, and their update where the optimiser can be traced."""
-        real = to_range(self._images[batch.indices], self._recipe.network.range, self._dtype)
-        fake = self._pair.generate(self.generator_parameters, batch.latents)
-        gradients, losses = self._pair.critic_gradients(
-            self.critic_parameters, real, fake, batch.noise, batch.keep
+    def _critic_uncompiled(self, batch: CriticBatch) -> tuple[Losses, Parameters]:
+        return self._critic_pass(self._standing, batch)
+
+    def _generator_uncompiled(self, batch: GeneratorBatch) -> tuple[Losses, Parameters]:
+        return self._generator_pass(self._standing, batch)
+
+    def _critic_pass(self, standing: Standing, batch: CriticBatch) -> tuple[Losses, Parameters]:
+        """The critics' losses; with them their gradients, unless the update is traced too."""
+        real = to_range(standing.images[batch.indices], self._recipe.network.range, self._dtype)
+        fake = self._pair.generate(standing.generator.parameters, batch.latents)
+        gradients, losses, state = self._pair.critic_gradients(
+            standing.critic.parameters, real, fake, batch.noise | standing.objective, batch.keep
         )
-        store_gradients(self.critic_parameters, gradients)
-        if self._traced:
-            self._descend_critic()
-        return losses
+        for name, value in state.items():
+            standing.objective[name].copy_(value)
+        if not self._recipe.optimizer.traceable:
+            return losses, gradients
+        self._descend_critic(standing, gradients)
+        return losses, {}
 
-    @torch.no_grad()
-    def _generator_gradients(self, batch: GeneratorBatch) -> Losses:
-        """The generators' gradients, and their update where the optimiser can be traced."""
+    def _generator_pass(
+        self, standing: Standing, batch: GeneratorBatch
+    ) -> tuple[Losses, Parameters]:
+        """The generators' losses; with them their gradients, unless the update is traced too."""
         gradients, losses = self._pair.generator_gradients(
-            self.generator_parameters, self.critic_parameters, batch.latents, batch.keep
+            standing.generator.parameters, standing.critic.parameters, batch.latents, batch.keep
         )
-        store_gradients(self.generator_parameters, gradients)
-        if self._traced:
-            self._descend_generator()
-        return losses
+        if not self._recipe.optimizer.traceable:
+            return losses, gradients
+        self._descend_generator(standing, gradients)
+        return losses, {}
 
-    def _descend_critic(self) -> None:
-        update(self._critic_optimizer)
-        self._recipe.objective.constrain(self.critic_parameters.values())
+    def _descend_critic(self, standing: Standing, gradients: Parameters) -> None:
+        parameters, moments = standing.critic
+        self._recipe.optimizer.update(parameters, gradients, moments, standing.lr)
+        self._recipe.objective.constrain(parameters.values())
 
-    def _descend_generator(self) -> None:
-        update(self._generator_optimizer)
+    def _descend_generator(self, standing: Standing, gradients: Parameters) -> None:
+        parameters, moments = standing.generator
+        self._recipe.optimizer.update(parameters, gradients, moments, standing.lr)
 
     def warm_up(self) -> None:
-        """Run both steps once, which compiles them, and put everything back as it was."""
-        kept = [(tensor, tensor.clone()) for tensor in self._state()]
-        self.critic_step(self.batches.critic(0, 0))
-        self.generator_step(self.batches.generator(0))
-        for tensor, before in kept:
-            tensor.copy_(before)
-        self._warm = True
+        """Do what the first step would do beside training (compile, capture); change no number."""
+        before = {name: value.clone() for name, value in self.state().items()}
+        critic, generator = self._batches(0)
+        with self._settings(0):
+            if self._compiled:
+                self._critic = compile_step(self._critic_pass, self._standing, critic[0])
+                self._generator = compile_step(self._generator_pass, self._standing, generator)
+            self._iteration(critic, generator)
+            if self._device.type == "cuda":
+                self._captured = Captured(self._iteration, critic, generator)
+        self.restore(before, 0)
 
     def advance(self, start: int, stop: int, steps: int) -> Losses:
         """Train generator iterations start … stop − 1 of `steps`; name → (K,), means over them."""
-        # shapes and settings stay as they were when the steps were compiled: checking that anew at
-        # every call took a fifteenth of a step
-        with torch.compiler.set_stance(skip_guard_eval_unsafe=self._warm):
-            return self._advance(start, stop, steps)
-
-    def _advance(self, start: int, stop: int, steps: int) -> Losses:
         seen: dict[str, list[Tensor]] = defaultdict(list)
-        for step in range(start, stop):
-            self._lr.fill_(self._recipe.optimizer.lr * self._recipe.schedule.factor(step / steps))
-            for repeat in range(self._recipe.critic_steps):
-                _note(seen, self.critic_step(self.batches.critic(step, repeat)))
-            _note(seen, self.generator_step(self.batches.generator(step)))
+        with self._settings(start):
+            for step in range(start, stop):
+                self._schedule(step / steps)
+                if self._captured is not None:
+                    self._captured.replay(*self._batches(step))
+                    continue
+                for name, values in self._iteration(*self._batches(step)).items():
+                    seen[name] += values
+        if self._captured is not None:
+            return self._captured.means()
         return {name: torch.stack(values).mean(0) for name, values in seen.items()}
+
+    def _batches(self, step: int) -> tuple[list[CriticBatch], GeneratorBatch]:
+        repeats = range(self._recipe.critic_steps)
+        return [self.batches.critic(step, i) for i in repeats], self.batches.generator(step)
+
+    def _iteration(
+        self, critic: Sequence[CriticBatch], generator: GeneratorBatch
+    ) -> dict[str, list[Tensor]]:
+        """A generator iteration: every step's losses, name → (K,) each."""
+        seen: dict[str, list[Tensor]] = defaultdict(list)
+        steps = [*(self.critic_step(batch) for batch in critic), self.generator_step(generator)]
+        for losses in steps:
+            for name, value in losses.items():
+                seen[name].append(value)
+        return seen
+
+    def _schedule(self, done: float) -> None:
+        self._standing.lr.fill_(self._recipe.optimizer.lr * self._recipe.schedule.factor(done))
+
+    @contextmanager
+    def _settings(self, step: int) -> Iterator[None]:
+        """Within the block products are rounded as asked, and layers that draw random numbers for
+        themselves draw those of the block that begins at `step`."""
+        devices = [self._device] if self._device.type == "cuda" else []
+        with applied(self._precision, self._device), torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seeding.key(self._recipe.seeds[0], "layers", step))
+            yield
 
     def generator(self, member: int) -> nn.Module:
         """A copy of a member's generator, batch norm as in training."""
-        return _member(self._pair.generator, self.generator_parameters, member)
+        return _member(self._architectures[0], self.generator_parameters, member)
 
     def critic(self, member: int) -> Critic:
         """A copy of a member's critic."""
-        critic = _member(self._pair.critic, self.critic_parameters, member)
+        critic = _member(self._architectures[1], self.critic_parameters, member)
         assert isinstance(critic, Critic)
         return critic
 
-    def _state(self) -> list[Tensor]:
-        """Every tensor that a step changes."""
-        optimizers = (self._generator_optimizer, self._critic_optimizer)
-        return [
-            *self.generator_parameters.values(),
-            *self.critic_parameters.values(),
-            *(
-                value
-                for optimizer in optimizers
-                for state in optimizer.state.values()
-                for value in state.values()
-            ),
-        ]
+    def state(self) -> State:
+        """Every tensor that a step changes, by name; the tensors themselves, not copies."""
+        generator, critic = self._standing.generator, self._standing.critic
+        parts = {"generator": generator.parameters, "critic": critic.parameters}
+        parts |= {f"generator_{name}": own for name, own in generator.moments.items()}
+        parts |= {f"critic_{name}": own for name, own in critic.moments.items()}
+        return joined({**parts, "objective": self._standing.objective})
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Tensor], step: int) -> None:
+        """Go on from a `state()`; the batches of any step follow from the step alone."""
+        for name, value in self.state().items():
+            value.copy_(state[name])
 
 
 def stack(modules: Sequence[nn.Module], device: torch.device, dtype: torch.dtype) -> Parameters:
@@ -172,8 +251,3 @@ def _member(architecture: nn.Module, parameters: Parameters, member: int) -> nn.
     own = {name: nn.Parameter(value[member].clone()) for name, value in parameters.items()}
     module.load_state_dict(own, assign=True)
     return module
-
-
-def _note(seen: dict[str, list[Tensor]], losses: Losses) -> None:
-    for name, value in losses.items():
-        seen[name].append(value)

@@ -7,18 +7,21 @@ lays it over the K; nothing mixes two seeds, so a member's numbers do not depend
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from bench.networks.base import Critic
+from bench.networks.base import NORMS, Critic
 from bench.objectives.base import Objective, Scores
+from bench.optimizers import Parameters
+from bench.training.base import Recipe
+from bench.training.precision import cast
 
-Parameters = dict[str, Tensor]
 Losses = dict[str, Tensor]
 """Name → (K,): losses, terms and gradient norms of one step."""
 
@@ -30,25 +33,48 @@ class Pair:
     generator: nn.Module
     critic: Critic
     objective: Objective
+    batch_size: int
+    compute: torch.dtype | None = None
+    """What parameters and inputs of both networks are cast to; None: nothing is cast."""
+
+    @classmethod
+    def of(
+        cls, recipe: Recipe, generator: nn.Module, critic: Critic, compute: torch.dtype | None
+    ) -> Pair:
+        """The pair of a recipe."""
+        critic = _differentiable_twice(critic)
+        return cls(generator, critic, recipe.objective, recipe.batch_size, compute)
 
     def generate(self, parameters: Parameters, latents: Tensor) -> Tensor:
         """(K, B, latent_dim) → (K, B, *shape)."""
-        samples: Tensor = vmap(self._generate_one)(parameters, latents)
+        samples: Tensor = _over_seeds(self._generate_one)(parameters, latents)
         return samples
 
     def _generate_one(self, parameters: Parameters, latents: Tensor) -> Tensor:
-        samples: Tensor = functional_call(self.generator, parameters, (latents,))
-        return samples
+        return self._call(self.generator, parameters, latents)
+
+    def _call(
+        self, module: nn.Module, parameters: Parameters, x: Tensor, *others: object
+    ) -> Tensor:
+        """The module's output in the type of `x`; within it, numbers of the type to compute in."""
+        weights = {name: cast(value, self.compute) for name, value in parameters.items()}
+        result: Tensor = functional_call(module, weights, (cast(x, self.compute), *others))
+        return result.to(x.dtype)
 
     def _scores(self, parameters: Parameters, keep: Sequence[Tensor]) -> Scores:
-        """The critic as a function of samples alone; call i uses masks i."""
-        calls = iter(range(keep[0].shape[0])) if keep else None
+        """The critic as a function of samples alone; the i-th batch it sees uses masks i."""
+        seen = 0
 
         def scores(x: Tensor) -> Tensor:
-            masks = () if calls is None else (_at(keep, next(calls)),)
-            result: Tensor = functional_call(self.critic, parameters, (x, *masks))
-            return result
+            nonlocal seen
+            batches = max(1, len(x) // self.batch_size)
+            masks = tuple(mask[seen : seen + batches].flatten(0, 1) for mask in keep)
+            seen += batches
+            return self._call(self.critic, parameters, x, *((masks,) if masks else ()))
 
+        if any(isinstance(module, NORMS) for module in self.critic.modules()):
+            # what is normalised over a batch must not see another one beside it
+            return lambda x: torch.cat([scores(batch) for batch in torch.split(x, self.batch_size)])
         return scores
 
     def critic_gradients(
@@ -58,8 +84,10 @@ class Pair:
         fake: Tensor,
         noise: Mapping[str, Tensor],
         keep: tuple[Tensor, ...],
-    ) -> tuple[Parameters, Losses]:
-        """Gradients of the critic loss in its own parameters; `fake` is data, not a function."""
+    ) -> tuple[Parameters, Losses, dict[str, Tensor]]:
+        """Gradients of the critic loss in its own parameters, its parts, and the next state of an
+        objective that has one (`noise` holds the present one); `fake` is data, not a function.
+        """
 
         def loss(
             parameters: Parameters,
@@ -72,10 +100,11 @@ class Pair:
             value, terms = self.objective.critic_loss(scores, real, fake, noise)
             return value, dict(terms)
 
-        differentiate = vmap(grad_and_value(loss, has_aux=True))
+        differentiate = _over_seeds(grad_and_value(loss, has_aux=True))
         gradients, (value, terms) = differentiate(parameters, real, fake, noise, keep)
+        state = {name: terms[name] for name in self.objective.state}
         norm = _norm(gradients)
-        return gradients, {"critic_loss": value, "critic_grad_norm": norm, **terms}
+        return gradients, {"critic_loss": value, "critic_grad_norm": norm, **terms}, state
 
     def generator_gradients(
         self,
@@ -95,26 +124,41 @@ class Pair:
             fake = self._generate_one(parameters, latents)
             return self.objective.generator_loss(self._scores(critic_parameters, keep), fake)
 
-        differentiate = vmap(grad_and_value(loss))
+        differentiate = _over_seeds(grad_and_value(loss))
         gradients, value = differentiate(parameters, critic_parameters, latents, keep)
         return gradients, {"generator_loss": value, "generator_grad_norm": _norm(gradients)}
 
 
-def store_gradients(parameters: Parameters, gradients: Parameters) -> None:
-    """Put the gradients where an optimiser looks for them."""
-    for name, parameter in parameters.items():
-        assert parameter.grad is not None
-        parameter.grad.copy_(gradients[name])
+class _Kinked(nn.Module):
+    """A (leaky) ReLU whose second derivative is absent instead of a tensor of zeros.
+
+    Autograd differentiates torch's own twice into zeros, and multiplies them by the weights: an
+    eighth of the arithmetic of a gradient penalty.
+    """
+
+    def __init__(self, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, x * self.slope)
 
 
-def update(optimizer: torch.optim.Optimizer) -> None:
-    """One update of stacked parameters in place, by torch's own optimiser."""
-    # without the wrappers, which break the graph so that autograd stays off: here it is off
-    inspect.unwrap(type(optimizer).step)(optimizer)
+def _differentiable_twice(critic: Critic) -> Critic:
+    """A copy of the critic with activations of the same values and cheaper second derivatives."""
+    critic = copy.deepcopy(critic)
+    for module in critic.modules():
+        for name, child in module.named_children():
+            if type(child) is nn.LeakyReLU:
+                setattr(module, name, _Kinked(child.negative_slope))
+            elif type(child) is nn.ReLU:
+                setattr(module, name, _Kinked(0.0))
+    return critic
 
 
-def _at(keep: Sequence[Tensor], call: int) -> tuple[Tensor, ...]:
-    return tuple(masks[call] for masks in keep)
+def _over_seeds(function: Callable[..., Any]) -> Callable[..., Any]:
+    # a layer that draws for itself draws for each seed, from the stream the engine has set
+    return vmap(function, randomness="different")
 
 
 def _norm(gradients: Parameters) -> Tensor:
