@@ -34,11 +34,13 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
     "networks": {
         "mlp": Entry("bench.networks.mlp:MLP", "MLP", "fully connected, ReLU generator with tanh, LeakyReLU critic"),
         "dcgan": Entry("bench.networks.dcgan:DCGAN", "DCGAN", "the Keras tutorial's convolutional pair for 28×28 images"),
+        "toy": Entry("bench.networks.toy:Toy", "toy", "fully connected pair for points, ReLU (Gulrajani et al. 2017)"),
     },
     "datasets": {
         "mnist": Entry("bench.datasets.mnist:MNIST", "MNIST", "70,000 handwritten digits, 28×28, shipped with bench"),
         "fashion_mnist": Entry("bench.datasets.vision:FashionMNIST", "Fashion-MNIST", "70,000 pictures of clothes, 28×28, through torchvision"),
         "kmnist": Entry("bench.datasets.vision:KMNIST", "KMNIST", "70,000 cursive Japanese characters, 28×28, through torchvision"),
+        "ring": Entry("bench.datasets.synthetic:Ring", "ring", "points in the plane: 8 Gaussians on a circle"),
     },
     "optimizers": {
         "adam": Entry("bench.optimizers:Adam", "Adam", "Kingma & Ba 2015"),

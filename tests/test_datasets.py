@@ -15,6 +15,7 @@ from bench import registry
 from bench.assets.build_mnist import PUBLISHED_MD5, build, idx_files
 from bench.datasets import mnist
 from bench.datasets.mnist import MNIST
+from bench.datasets.synthetic import Ring
 from bench.datasets.vision import KMNIST, FashionMNIST
 from bench.errors import DataError
 
@@ -85,13 +86,33 @@ def test_damaged_embedded_copy_is_named(tmp_path, monkeypatch):
         mnist._embedded.__wrapped__("train")
 
 
-@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
+TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
+"""Data set → what torchvision calls it."""
+
+
+@pytest.mark.parametrize("name", registry.BUILT_IN["datasets"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_every_dataset_gives_the_same_samples_of_its_shape_every_time(tmp_path, name, split):
+    options = {}
+    if name in TORCHVISION:
+        write_split(tmp_path / TORCHVISION[name] / "raw", split, 20)
+        options = {"root": str(tmp_path)}
+    dataset = registry.load("datasets", name)(**options)
+    first, again = dataset.load(split), dataset.load(split)
+    assert tuple(first.samples.shape[1:]) == dataset.shape
+    assert first.samples.dtype == (torch.float32 if len(dataset.shape) == 1 else torch.uint8)
+    assert first.labels.dtype == torch.int64
+    assert len(first.labels) == len(first.samples)
+    assert torch.equal(first.samples, again.samples)
+    assert torch.equal(first.labels, again.labels)
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize("packed", [True, False])
 def test_every_dataset_reads_torchvisions_layout(tmp_path, name, split, packed):
     dataset = registry.load("datasets", name)
-    folder = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}[name]
-    write_split(tmp_path / folder / "raw", split, 20, packed=packed)
+    write_split(tmp_path / TORCHVISION[name] / "raw", split, 20, packed=packed)
     data, expected = dataset(root=str(tmp_path)).load(split), MNIST().load(split)
     assert data.images.shape == (20, *dataset.shape)
     assert data.images.dtype == torch.uint8
@@ -247,3 +268,40 @@ def test_no_network_and_no_folder_says_how_to_mend(tmp_path, monkeypatch):
     assert "train-images-idx3-ubyte" in message
     assert "\n" not in message
     assert not root.exists()
+
+
+def test_ring_has_its_published_numbers():
+    ring = Ring().load("train")
+    assert ring.points.shape == (100_000, 2)
+    assert ring.centres.tolist()[0] == pytest.approx([2 / 1.414, 0.0])
+    assert ring.centres.norm(dim=1).tolist() == pytest.approx([2 / 1.414] * 8)
+    # E‖c + noise‖ = r + σ² / 2r to first order; the mean of 100,000 has a deviation of σ / 316
+    radius, sigma = 2 / 1.414, 0.02 / 1.414
+    mean = ring.points.double().norm(dim=1).mean().item()
+    assert mean == pytest.approx(radius + sigma**2 / (2 * radius), abs=4 * sigma / 316)
+
+
+def test_every_mode_of_the_ring_is_as_likely_and_as_wide():
+    ring = Ring().load("train")
+    counts = ring.labels.bincount()
+    # chi-squared with 7 degrees of freedom: above 24.3 once in a thousand draws
+    assert ((counts - 12_500.0).square() / 12_500.0).sum() < 24.3
+    for mode, centre in enumerate(ring.centres):
+        noise = (ring.points[ring.labels == mode] - centre).double()
+        covariance = noise.T.cov() / (0.02 / 1.414) ** 2
+        assert torch.allclose(covariance, torch.eye(2, dtype=torch.float64), atol=0.06)
+        assert noise.mean(0).abs().max() < 4 * 0.02 / 1.414 / 12_000**0.5
+
+
+def test_options_of_the_ring_are_what_they_say():
+    ring = Ring(modes=3, radius=1.0, sigma=0.0, scale=2.0, samples=50, test_samples=7).load("test")
+    half = 3**0.5 / 4
+    expected = torch.tensor([[0.5, 0.0], [-0.25, half], [-0.25, -half]])
+    assert torch.allclose(ring.centres, expected, atol=1e-6)
+    assert torch.equal(ring.points, ring.centres[ring.labels])
+    assert len(ring.points) == 7
+
+
+def test_the_rings_splits_are_different_draws():
+    train, test = (Ring(samples=500, test_samples=500).load(split) for split in ("train", "test"))
+    assert not torch.isin(train.points, test.points).any()

@@ -18,6 +18,7 @@ from bench.networks.base import (
 from bench.networks.dcgan import DCGAN
 from bench.networks.init import glorot_uniform, normal_002, torch_default
 from bench.networks.mlp import MLP
+from bench.networks.toy import Toy
 
 SHAPE = (1, 28, 28)
 
@@ -38,14 +39,55 @@ def test_dcgan_has_the_keras_tutorials_sizes():
     assert size(DCGAN().critic(SHAPE)) == (25 * 64 + 64) + (64 * 128 * 25 + 128) + (6272 + 1)
 
 
+def test_toy_has_the_sizes_of_gan_toy():
+    hidden = 2 * (512 * 512 + 512)
+    assert size(Toy().generator((2,))) == (2 * 512 + 512) + hidden + (512 * 2 + 2) == 527_874
+    assert size(Toy().critic((2,))) == (2 * 512 + 512) + hidden + (512 * 1 + 1) == 527_361
+
+
 @pytest.mark.parametrize("name", registry.BUILT_IN["networks"])
 def test_pair_fits_together(name):
     network = registry.load("networks", name)()
-    samples = network.generator(SHAPE)(torch.randn(4, network.latent_dim))
-    assert samples.shape == (4, *SHAPE)
-    assert samples.min() >= network.range[0]
-    assert samples.max() <= network.range[1]
-    assert network.critic(SHAPE)(samples).shape == (4,)
+    shape = (2,) if network.range is None else SHAPE
+    samples = network.generator(shape)(torch.randn(4, network.latent_dim))
+    assert samples.shape == (4, *shape)
+    low, high = network.range or (-torch.inf, torch.inf)
+    assert samples.min() >= low
+    assert samples.max() <= high
+    assert network.critic(shape)(samples).shape == (4,)
+
+
+@pytest.mark.parametrize("side", ["generator", "critic"])
+def test_images_and_points_each_have_their_networks(side):
+    with pytest.raises(DataError, match=r"mlp: makes images, .* points of shape \(2,\); .* 'toy'"):
+        getattr(MLP(), side)((2,))
+    with pytest.raises(DataError, match=r"toy: makes points, .* \(1, 28, 28\); use network 'mlp'"):
+        getattr(Toy(), side)(SHAPE)
+
+
+def test_points_go_into_a_network_as_they_are():
+    points = torch.tensor([[-7.5, 300.0], [0.1, 1e-9]])
+    assert torch.equal(to_range(points, Toy.range, torch.float32), points)
+    assert to_range(points, Toy.range, torch.float64).dtype == torch.float64
+
+
+def test_toy_is_linear_after_its_last_layer():
+    generator = Toy(generator_widths=(3,)).generator((2,))
+    first, _, last = generator
+    for layer, weight, bias in ((first, 1.0, -4.0), (last, -2.0, 1.0)):
+        nn.init.constant_(layer.weight, weight)
+        nn.init.constant_(layer.bias, bias)
+    z = torch.tensor([[10.0, 4.0], [1.0, 1.0]])
+    # relu(10 + 4 − 4) = 10 in each of three, and relu(1 + 1 − 4) = 0
+    assert generator(z).tolist() == [[-59.0, -59.0], [1.0, 1.0]]
+
+
+def test_population_statistics_are_not_estimated_through_dropout():
+    torch.manual_seed(0)
+    generator = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(4, track_running_stats=False))
+    latents = torch.ones(64, 4)
+    judged = with_population_statistics(generator, [latents])
+    assert judged[1].running_mean.tolist() == [1.0] * 4
 
 
 def test_dcgan_says_which_shape_it_needs():
@@ -53,17 +95,10 @@ def test_dcgan_says_which_shape_it_needs():
         DCGAN().critic((3, 32, 32))
 
 
-@pytest.mark.parametrize(
-    ("layer", "says"),
-    [
-        (nn.BatchNorm1d(4), "keeps the buffer '0.running_mean'"),
-        (nn.Dropout(0.5), "has a dropout layer"),
-    ],
-)
-def test_a_pair_that_cannot_be_stacked_is_refused_in_one_line(layer, says):
+def test_a_pair_that_cannot_be_stacked_is_refused_in_one_line():
     critic = MLP().critic(SHAPE)
-    with pytest.raises(RequestError, match=says):
-        require_stackable("theirs", nn.Sequential(layer), critic)
+    with pytest.raises(RequestError, match=r"keeps the buffer '0\.running_mean'"):
+        require_stackable("theirs", nn.Sequential(nn.BatchNorm1d(4)), critic)
     with pytest.raises(RequestError, match="its critic is a Linear, expected a Critic"):
         require_stackable("theirs", nn.Sequential(), nn.Linear(2, 1))
 

@@ -30,18 +30,37 @@ class Images:
     images: Tensor
     labels: Tensor | None
 
+    @property
+    def samples(self) -> Tensor:
+        """The images: what a generator is to make more of."""
+        return self.images
+
+
+@dataclass(frozen=True)
+class Points:
+    """float32 points (N, D); where they come from modes, each one's mode, int64 (N,), and the
+    centres of the modes (modes, D)."""
+
+    points: Tensor
+    labels: Tensor | None = None
+    centres: Tensor | None = None
+
+    @property
+    def samples(self) -> Tensor:
+        """The points: what a generator is to make more of."""
+        return self.points
+
 
 @dataclass(frozen=True)
 class Dataset(ABC):
-    """A source of images; its fields are its options."""
+    """A source of real samples; its fields are its options."""
 
-    shape: ClassVar[tuple[int, int, int]]
-    """Channels, height, width."""
-    classes: ClassVar[int]
+    shape: ClassVar[tuple[int, ...]]
+    """Channels, height, width of an image; the dimensions (D,) of a point."""
 
     @abstractmethod
-    def load(self, split: Split) -> Images:
-        """All images of a split; raises `DataError` where it is missing, damaged or misshapen."""
+    def load(self, split: Split) -> Images | Points:
+        """All of a split; raises `DataError` where it is missing, damaged or misshapen."""
 
 
 def file_names(split: Split) -> tuple[str, str]:

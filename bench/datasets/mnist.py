@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ class MNIST(Dataset):
     root: str | None = None
 
     shape = (1, 28, 28)
-    classes = 10
+    classes: ClassVar[int] = 10
 
     def load(self, split: Split) -> Images:
         """A split of the embedded copy, the same tensors every time, or of the folder."""

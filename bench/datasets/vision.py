@@ -28,7 +28,7 @@ class _Vision(Dataset):
     root: str = "data"
 
     shape = (1, 28, 28)
-    classes = 10
+    classes: ClassVar[int] = 10
     torchvision_name: ClassVar[str]
 
     def load(self, split: Split) -> Images:

@@ -1,9 +1,11 @@
-"""What a network is: a pair of builders, and the range of the numbers it works in.
+"""What a network is: a pair of builders, and the range of the numbers it works in, if it has one.
 
 A generator maps latents (B, latent_dim) to data (B, *shape); a critic maps data (B, *shape) to one
 score a sample, (B,), a logit where the objective reads it as one.  A critic that drops units out
 takes its masks as an argument (`keep`), so that they come from the run's own streams, are equal
-in every engine, and stack over seeds; it lists their shapes in `mask_shapes`.
+in every engine, and stack over seeds; it lists their shapes in `mask_shapes`.  A layer that draws
+for itself (`nn.Dropout`) works too, in groups of any size: it draws from a stream that the engine
+keys for each block, so a run repeats, but engines and groups do not draw alike.
 """
 
 from __future__ import annotations
@@ -15,16 +17,17 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
-from annotated_types import Gt, Le
+from annotated_types import Gt, Le, MinLen
 from torch import Tensor, nn
 
 from bench import seeding
-from bench.errors import RequestError
+from bench.errors import DataError, RequestError
 
 Count = Annotated[int, Gt(0), Le(65_536)]
+Widths = Annotated[tuple[Count, ...], MinLen(1)]
+Span = tuple[float, float] | None
 Initialization = Callable[[nn.Module, torch.Generator], None]
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-_DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,9 @@ class Network(ABC):
 
     latent_dim: Count = 100
 
-    range: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    """Where black and white lie in the numbers that generator and critic work in."""
+    range: ClassVar[Span] = (-1.0, 1.0)
+    """Where black and white lie in the numbers that generator and critic work in; None for a
+    network of points, which are taken and made as they are."""
 
     @abstractmethod
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
@@ -61,8 +65,7 @@ class Critic(nn.Module):
 def require_stackable(name: str, generator: nn.Module, critic: nn.Module) -> None:
     """Refuse, in one line, a pair that cannot be trained as parameters stacked over seeds.
 
-    Raises `RequestError` for a critic that is no `Critic`, for buffers (running statistics), and
-    for layers that draw random numbers of their own.
+    Raises `RequestError` for a critic that is no `Critic`, and for buffers (running statistics).
     """
     if not isinstance(critic, Critic):
         kind = type(critic).__name__
@@ -73,11 +76,6 @@ def require_stackable(name: str, generator: nn.Module, critic: nn.Module) -> Non
             raise RequestError(
                 f"network {name}: its {role} keeps the buffer {kept[0]!r}, expected parameters "
                 "alone; batch norm needs track_running_stats=False"
-            )
-        if any(isinstance(part, _DROPOUTS) for part in module.modules()):
-            raise RequestError(
-                f"network {name}: its {role} has a dropout layer, expected none; take the masks "
-                "as an input, as bench.networks.base.Critic says"
             )
 
 
@@ -95,10 +93,30 @@ def build(make: Callable[[], nn.Module], init: Initialization, seed: int, stream
     return module
 
 
-def to_range(images: Tensor, span: tuple[float, float], dtype: torch.dtype) -> Tensor:
-    """uint8 0…255 scaled to a network's range."""
+def require_range(name: str, span: Span, shape: tuple[int, ...]) -> None:
+    """Refuse, in one line, a network of images for points (D,), or the other way round.
+
+    Raises `DataError`; `span` is the network's range, `shape` that of one sample of the data.
+    """
+    points = len(shape) == 1
+    if points and span is not None:
+        raise DataError(
+            f"network {name}: makes images, every number from {span[0]:g} to {span[1]:g}, but the "
+            f"data are points of shape {shape}; use network 'toy'"
+        )
+    if not points and span is None:
+        raise DataError(
+            f"network {name}: makes points, but the data are images of shape {shape}; use network "
+            "'mlp'"
+        )
+
+
+def to_range(samples: Tensor, span: Span, dtype: torch.dtype) -> Tensor:
+    """uint8 0…255 scaled to a network's range; points, for a network without one, as they are."""
+    if span is None:
+        return samples.to(dtype)
     low, high = span
-    return images.to(dtype) * ((high - low) / 255.0) + low
+    return samples.to(dtype) * ((high - low) / 255.0) + low
 
 
 def to_uint8(x: Tensor, span: tuple[float, float]) -> Tensor:
@@ -114,11 +132,13 @@ def with_population_statistics(generator: nn.Module, latents: Iterable[Tensor]) 
     generated beside it ("precise batch norm": Wu & Johnson 2021, section 3).
     """
     judged = copy.deepcopy(generator)
-    norms = [module for module in judged.modules() if isinstance(module, _NORMS)]
+    norms = [module for module in judged.modules() if isinstance(module, NORMS)]
     for norm in norms:
         _track(norm)
     if norms:
-        judged.train()
+        judged.eval()  # nothing is dropped
+        for norm in norms:
+            norm.train()
         with torch.no_grad():
             for batch in latents:
                 judged(batch)

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge
 from torch import Tensor, nn
 
-from bench.networks.base import Count, Critic, Network
-
-Widths = Annotated[tuple[Count, ...], MinLen(1)]
+from bench.networks.base import Critic, Network, Widths, require_range
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class MLP(Network):
 
     def generator(self, shape: tuple[int, ...]) -> nn.Module:
         """Maps (B, latent_dim) to (B, *shape) in [−1, 1]."""
+        require_range("mlp", self.range, shape)
         layers: list[nn.Module] = []
         width = self.latent_dim
         for wider in self.generator_widths:
@@ -38,6 +37,7 @@ class MLP(Network):
 
     def critic(self, shape: tuple[int, ...]) -> Critic:
         """Maps (B, *shape) to (B,)."""
+        require_range("mlp", self.range, shape)
         return _Critic(math.prod(shape), self.critic_widths, self.slope)
 
 

@@ -12,7 +12,7 @@ from bench.networks.base import Critic, Network, to_range
 from bench.objectives.base import Objective
 
 SAMPLES = 256
-"""Held-out images, and as many generated ones, behind each row of `curves`."""
+"""Held-out samples, and as many generated ones, behind each row of `curves`."""
 
 
 def diagnostics(
@@ -20,8 +20,8 @@ def diagnostics(
 ) -> Callable[[nn.Module, Critic], dict[str, float | None]]:
     """A function of a generator and its critic to the measured columns of a `CurveRow`.
 
-    `held_out` are uint8 images (N, *shape) that training never shows; the first 256 are used, with
-    the same latents and the same points between real and generated ones at every call.
+    `held_out` are images or points (N, *shape) that training never shows; the first 256 are used,
+    with the same latents and the same points between real and generated ones at every call.
     """
     device = held_out.device
     real = to_range(held_out[:SAMPLES], network.range, torch.float32)
@@ -30,6 +30,7 @@ def diagnostics(
     epsilon = torch.rand((len(real), *[1] * (real.dim() - 1)), generator=draw, device=device)
 
     def measure(generator: nn.Module, critic: Critic) -> dict[str, float | None]:
+        generator, critic = generator.eval(), critic.eval()  # copies; nothing is dropped
         with torch.no_grad():
             fake = generator(latents)
             gap = critic(real).mean() - critic(fake).mean()

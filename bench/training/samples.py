@@ -1,4 +1,4 @@
-"""What is looked at and kept of a trained pair: samples, a grid of them, and the weights."""
+"""What is looked at and kept of a trained pair: samples, a picture of them, and the weights."""
 
 from __future__ import annotations
 
@@ -12,15 +12,23 @@ from torch import Tensor, nn
 from torchvision.utils import make_grid
 
 from bench import seeding
-from bench.networks.base import to_uint8, with_population_statistics
+from bench.networks.base import Span, to_uint8, with_population_statistics
 from bench.records import RunSpec
 from bench.training.base import Recipe
 
 GRID = 64
 """Images of a sample grid, 8 × 8."""
+POINTS = 2_000
+"""Generated points of a scatter plot, and as many real ones."""
 _AT_ONCE = 500
 """Samples generated at once."""
-_POPULATION = 32
+_SIDE = 400
+"""Pixels of a scatter plot, either way."""
+_ROOM = 1.25
+"""Its frame, over the larger extent of the real points."""
+_REAL, _GENERATED = ("#9ca1a9", 16), ("#2f7fd1", 5)
+"""Colour and size of a point, in square points of 1/72 inch; the real ones show as a halo."""
+POPULATION = 32
 """Batches of latents behind a batch norm's population statistics."""
 
 
@@ -29,15 +37,26 @@ def judged(generator: nn.Module, recipe: Recipe, seed: int) -> nn.Module:
     device = next(generator.parameters()).device
     draw = seeding.generator(seed, "population", device=device)
     shape = (recipe.batch_size, recipe.network.latent_dim)
-    latents = (torch.randn(shape, generator=draw, device=device) for _ in range(_POPULATION))
+    latents = (torch.randn(shape, generator=draw, device=device) for _ in range(POPULATION))
     return with_population_statistics(generator, latents)
 
 
-def generate(generator: nn.Module, latents: Tensor, span: tuple[float, float]) -> Tensor:
-    """uint8 images (N, *shape) of latents (N, latent_dim), a few hundred at a time."""
+def generate(generator: nn.Module, latents: Tensor, span: Span) -> Tensor:
+    """uint8 images (N, *shape), or points (N, D), of latents (N, latent_dim), in small batches."""
     with torch.inference_mode():
-        parts = [to_uint8(generator(part), span) for part in torch.split(latents, _AT_ONCE)]
-    return torch.cat(parts)
+        parts = [generator(part) for part in torch.split(latents, _AT_ONCE)]
+        return torch.cat(parts if span is None else [to_uint8(part, span) for part in parts])
+
+
+def shown(real: Tensor) -> int:
+    """How many samples a picture shows where real ones look like these."""
+    return GRID if real.dtype == torch.uint8 else POINTS
+
+
+def picture(samples: Tensor, real: Tensor) -> bytes:
+    """A PNG of the first samples: images as a grid, points over real ones."""
+    first = samples[: shown(real)]
+    return grid(first) if real.dtype == torch.uint8 else scatter(first, real)
 
 
 def grid(images: Tensor) -> bytes:
@@ -46,6 +65,44 @@ def grid(images: Tensor) -> bytes:
     picture = Image.fromarray(tiled.permute(1, 2, 0).cpu().numpy())
     if images.shape[1] == 1:
         picture = picture.convert("L")  # make_grid repeats a grey channel three times
+    return _png(picture)
+
+
+def scatter(points: Tensor, real: Tensor) -> bytes:
+    """Points (N, D) over real ones as one PNG, in their first two dimensions.
+
+    The frame follows from the real points alone; a point outside of it is drawn on its edge.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    low, high = _frame(_plane(real))
+    canvas = FigureCanvasAgg(Figure(figsize=(4, 4), dpi=_SIDE / 4, facecolor="white"))
+    axes = canvas.figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    for (color, size), given in ((_REAL, real[:POINTS]), (_GENERATED, points)):
+        x, y = _plane(given).clamp(low, high).T.numpy()
+        axes.scatter(x, y, s=size, c=color, marker="o", linewidths=0, alpha=0.6)
+    axes.set(xlim=(low[0].item(), high[0].item()), ylim=(low[1].item(), high[1].item()))
+    canvas.draw()  # type: ignore[no-untyped-call] # matplotlib's
+    drawn = bytes(canvas.buffer_rgba())  # type: ignore[no-untyped-call] # likewise
+    pixels = Image.frombytes("RGBA", (_SIDE, _SIDE), drawn)
+    return _png(pixels.convert("RGB").quantize(16))
+
+
+def _plane(points: Tensor) -> Tensor:
+    """(N, D) → (N, 2): the first two coordinates; the only one of a line, twice."""
+    return points.cpu().float()[:, [0, min(1, points.shape[1] - 1)]]
+
+
+def _frame(real: Tensor) -> tuple[Tensor, Tensor]:
+    """Two opposite corners of a square around the real points, with room about them."""
+    low, high = real.amin(0), real.amax(0)
+    half = _ROOM * (high - low).max() / 2
+    return (low + high) / 2 - half, (low + high) / 2 + half
+
+
+def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
