@@ -66,6 +66,7 @@ def _show_suite(found: Results, counted: Results, declared: Declaration, json: b
     for run in runs:
         if isinstance(run["error"], str):
             print_line(f"{run['variant']}/{run['seed']} {run['status']}: {run['error']}")
+    _print_under_way(found, counted)
     missing = len(set(found.declaration.get("run_ids", ())) - set(counted.runs["run_id"]))
     if missing:
         print_line(f"{missing} declared and not run yet; `bench run` does just those")
@@ -74,6 +75,20 @@ def _show_suite(found: Results, counted: Results, declared: Declaration, json: b
             f"{older} of earlier declarations of this suite lie there too, and count nowhere"
         )
     return None
+
+
+def _print_under_way(found: Results, counted: Results) -> None:
+    """A line for each declared group that has a checkpoint and no results yet."""
+    from bench.records import FINISHED
+    from bench.reporting.numbers import count, duration
+    from bench.store import under_way
+
+    declared = set(found.declaration.get("run_ids", ()))
+    finished = set(counted.runs.loc[counted.runs["status"].isin(FINISHED), "run_id"])
+    for group in under_way(found.root):
+        if declared.issuperset(group.run_ids) and not finished.issuperset(group.run_ids):
+            where = f"step {count(group.step)} of {count(group.steps)}"
+            print_line(f"under way: {group.label} at {where}, checkpoint {duration(group.age)} old")
 
 
 def _show_run(found: Results, run: dict[str, Any], json: bool) -> None:
@@ -122,7 +137,13 @@ def _find(results: Results, wanted: str) -> dict[str, Any]:
 
 
 def _final(results: Results, metric: str) -> dict[str, float]:
-    """The value of a metric at the end of each completed run, as the report reads it."""
+    """The value of a metric, or a cost, of each completed run, as the report reads it."""
+    from bench.costs import RUN_COSTS
+
+    if cost := RUN_COSTS.get(metric):
+        ended = results.runs[results.runs["status"] == "completed"]
+        found = zip(ended["run_id"], ended[cost.column], strict=True)
+        return {str(run_id): float(value) for run_id, value in found if not math.isnan(value)}
     completed = results.runs.loc[results.runs["status"] == "completed", "run_id"]
     chosen = (results.metrics["metric"] == metric) & results.metrics["run_id"].isin(completed)
     last = results.metrics[chosen].sort_values("generator_step").groupby("run_id").tail(1)

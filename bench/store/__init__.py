@@ -3,7 +3,8 @@
     results/<suite>/suite.toml          the suite's text, as last run
     results/<suite>/declaration.json    what it compares: title, primary metric, variants, runs
     results/<suite>/<run_id>/           four Parquet tables, and the run's files
-    results/<suite>/.<run_id>.partial/  a run being written
+    results/<suite>/.<run_id>.partial/  a group under way, with its checkpoint
+    results/<suite>/.<run_id>.staged/   a run being written
     results/<suite>/.lock               held by the `bench run` at work on the suite
 
 The tables' columns follow from the row types of `bench.records`, whose docstring holds the
@@ -13,20 +14,25 @@ history of the format; every table carries its `schema_version`.
 from __future__ import annotations
 
 from bench.store.base import TABLES, schema
+from bench.store.partial import UnderWay, discard, partial, under_way
 from bench.store.reader import Results, finished, load_results, locate, run_rows, suites
 from bench.store.writer import keep_suite, locked, prepare, write
 
 __all__ = [
     "TABLES",
     "Results",
+    "UnderWay",
+    "discard",
     "finished",
     "keep_suite",
     "load_results",
     "locate",
     "locked",
+    "partial",
     "prepare",
     "run_rows",
     "schema",
     "suites",
+    "under_way",
     "write",
 ]

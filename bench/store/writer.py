@@ -82,7 +82,7 @@ def write(root: Path, suite: str, result: RunResult, *, replace: bool = False) -
     refuses.
     """
     folder = root / safe_name(suite) / safe_name(result.run.run_id)
-    staged = folder.with_name(f".{folder.name}.partial")
+    staged = folder.with_name(f".{folder.name}.staged")
     try:
         shutil.rmtree(staged, ignore_errors=True)
         _stage(staged, result)

@@ -10,7 +10,7 @@ import torch
 
 from bench.training.base import Engine
 from bench.training.batches import BLOCK
-from bench.training.clock import Turnstile, now
+from bench.training.clock import Stopwatch, Turnstile
 
 SOLO_BLOCKS = 3
 """Blocks after the first that are trained with nothing beside them, where a cost is asked."""
@@ -37,18 +37,21 @@ def train(  # noqa: PLR0913 - each is a number of the run's own
     every: int,
     solo: bool,
     turnstile: Turnstile,
+    done: int = 0,
 ) -> Iterator[Block]:
     """Train `steps` generator iterations; a block ends wherever an evaluation is due.
 
-    The consumer works off the clock: only what happens inside a block is timed, and the device is
-    synchronised once a block.
+    Of these, `done` are done already, up to the end of some block.  The consumer works off the
+    clock: only what happens inside a block is timed, and the device is synchronised once a block.
     """
     for index, (start, stop) in enumerate(blocks(steps, every)):
+        if start < done:
+            continue
         phase = _phase(index, solo=solo, only=stop == steps)
         with turnstile.alone() if phase == "solo" else turnstile.together():
-            began = now(device)
+            watch = Stopwatch(device)
             means = engine.advance(start, stop, steps)
-            seconds = now(device) - began
+            seconds = watch.seconds()
         lists = {name: value.tolist() for name, value in means.items()}
         yield Block(index, start, stop, phase, seconds, lists)
 

@@ -11,22 +11,26 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import count
 from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
 from bench import seeding
 from bench.errors import UnknownName
-from bench.networks.base import Critic
+from bench.networks.base import Critic, Span
 from bench.objectives.base import Objective
 from bench.objectives.gan import Minimax, NonSaturating
 from bench.objectives.wgan import WGAN, WGANGP
 from bench.training.base import Recipe
+from bench.training.precision import applied, compute_dtype
+from bench.training.state import State, joined, moments, part, restore_moments
 
 Terms = dict[str, Tensor]
 Score = Callable[[Tensor, int], Tensor]
@@ -119,31 +123,45 @@ class _Pictures(Dataset[Tensor]):
         return picture
 
 
+def _dataset(samples: Tensor, span: Span) -> Dataset[Any]:
+    """The data as a tutorial would hold them: images, or points as they are."""
+    return TensorDataset(samples) if span is None else _Pictures(samples, span)
+
+
 class Textbook:
     """One seed under training, in plain PyTorch."""
 
-    def __init__(self, recipe: Recipe, images: Tensor, dtype: torch.dtype = torch.float32) -> None:
-        """`images` are the training data, uint8 (N, C, H, W); they are decoded on the CPU.
+    def __init__(
+        self,
+        recipe: Recipe,
+        images: Tensor,
+        dtype: torch.dtype = torch.float32,
+        precision: str = "fp32",
+    ) -> None:
+        """`images` are the training data, uint8 (N, C, H, W), decoded on the CPU; or points (N, D).
 
         Raises `UnknownName` for an objective that has no textbook form.
         """
         self._form = form(recipe.objective)
         self._recipe, self._device, self._dtype = recipe, images.device, dtype
+        self._precision, self._lower = precision, compute_dtype(precision)
         (seed,) = recipe.seeds
         shape = tuple(images.shape[1:])
         self.generator_module = recipe.generator(shape, seed).to(images.device, dtype)
         self.critic_module = recipe.critic(shape, seed).to(images.device, dtype)
         self.generator_optimizer = recipe.optimizer.plain(self.generator_module.parameters())
         self.critic_optimizer = recipe.optimizer.plain(self.critic_module.parameters())
+        self._seed = seed
         self._draw = seeding.generator(seed, "textbook", device=images.device)
+        self._shuffle = torch.Generator()
         self._loader = DataLoader(
-            _Pictures(images.cpu(), recipe.network.range),
+            _dataset(images.cpu(), recipe.network.range),
             batch_size=recipe.batch_size,
             shuffle=True,
             drop_last=True,
-            generator=seeding.generator(seed, "textbook/shuffle"),
+            generator=self._shuffle,
         )
-        self._batches = self._forever()
+        self._batches = self._epochs()
 
     def critic_step(
         self,
@@ -156,7 +174,7 @@ class Textbook:
 
         `keep` holds dropout masks (calls, B, *s), one for each of the critic's mask shapes.
         """
-        fake = self.generator_module(latents).detach()
+        fake = self._generate(latents).detach()
         self.critic_optimizer.zero_grad()
         score = self._score(keep)
         terms = self._form.critic(self._recipe.objective, score, real, fake, noise)
@@ -169,7 +187,7 @@ class Textbook:
     def generator_step(self, latents: Tensor, keep: Sequence[Tensor] = ()) -> Terms:
         """Update the generator on latents (B, latent_dim)."""
         self.generator_optimizer.zero_grad()
-        loss = self._form.generator(self._score(keep)(self.generator_module(latents), 0))
+        loss = self._form.generator(self._score(keep)(self._generate(latents), 0))
         loss.backward()  # type: ignore[no-untyped-call] # torch's
         norm = _norm(self.generator_module)
         self.generator_optimizer.step()
@@ -180,6 +198,10 @@ class Textbook:
 
     def advance(self, start: int, stop: int, steps: int) -> Terms:
         """Train generator iterations start … stop − 1 of `steps`; name → (1,), means over them."""
+        with self._settings(start):
+            return self._advance(start, stop, steps)
+
+    def _advance(self, start: int, stop: int, steps: int) -> Terms:
         recipe = self._recipe
         seen: dict[str, list[Tensor]] = defaultdict(list)
         for step in range(start, stop):
@@ -202,12 +224,60 @@ class Textbook:
         """A copy of the critic."""
         return copy.deepcopy(self.critic_module)
 
-    def _forever(self) -> Iterator[Tensor]:
-        while True:
-            yield from self._loader
+    def state(self) -> State:
+        """Parameters, the optimisers' running values, and how far the random numbers are."""
+        parts = {
+            "generator": self.generator_module.state_dict(),
+            "critic": self.critic_module.state_dict(),
+            "generator_optimizer": moments(self.generator_optimizer),
+            "critic_optimizer": moments(self.critic_optimizer),
+        }
+        return {**joined(parts), "draw": self._draw.get_state()}
+
+    def restore(self, state: Mapping[str, Tensor], step: int) -> None:
+        """Go on from a `state()`, within the epoch that generator iteration `step` is in."""
+        self.generator_module.load_state_dict(part(state, "generator"))
+        self.critic_module.load_state_dict(part(state, "critic"))
+        restore_moments(self.generator_optimizer, part(state, "generator_optimizer"))
+        restore_moments(self.critic_optimizer, part(state, "critic_optimizer"))
+        self._draw.set_state(state["draw"].cpu())
+        epoch, shown = divmod(step * self._recipe.critic_steps, len(self._loader))
+        self._batches = self._epochs(epoch)
+        for _ in range(shown):
+            next(self._batches)
+
+    def _epochs(self, first: int = 0) -> Iterator[Tensor]:
+        """Batches without end; the order of each epoch has a key of its own."""
+        for epoch in count(first):
+            self._shuffle.manual_seed(seeding.key(self._seed, "textbook/shuffle", epoch))
+            for batch in self._loader:
+                yield batch[0] if isinstance(batch, list) else batch  # TensorDataset's are lists
+
+    @contextmanager
+    def _settings(self, step: int) -> Iterator[None]:
+        """Within the block products are rounded as asked, and layers that draw random numbers for
+        themselves draw those of the block that begins at `step`."""
+        devices = [self._device] if self._device.type == "cuda" else []
+        with applied(self._precision, self._device), torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seeding.key(self._seed, "layers", step))
+            yield
+
+    def _generate(self, latents: Tensor) -> Tensor:
+        with self._autocast():
+            samples: Tensor = self.generator_module(latents)
+        return samples.to(latents.dtype)
 
     def _score(self, keep: Sequence[Tensor]) -> Score:
-        return lambda x, call: self.critic_module(x, [masks[call] for masks in keep])
+        def score(x: Tensor, call: int) -> Tensor:
+            with self._autocast():  # the networks alone: losses and the penalty's norm stay fp32
+                scores: Tensor = self.critic_module(x, [masks[call] for masks in keep])
+            return scores.to(x.dtype)
+
+        return score
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        lower = self._lower
+        return nullcontext() if lower is None else torch.autocast(self._device.type, dtype=lower)
 
     def _latents(self) -> Tensor:
         shape = (self._recipe.batch_size, self._recipe.network.latent_dim)
