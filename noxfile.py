@@ -50,3 +50,9 @@ def compare(session: nox.Session) -> None:
     """The comparison on MNIST and its report; arguments go to `bench run`."""
     run(session, "bench", "run", "suites/mnist_compare.toml", *session.posargs)
     run(session, "bench", "report", "suites/mnist_compare.toml")
+
+
+@nox.session
+def step_time(session: nox.Session) -> None:
+    """Step time against batch size, width and group; prints the constants of bench/step_time.py."""
+    session.run(sys.executable, "scripts/fit_step_time.py", *session.posargs)

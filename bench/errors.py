@@ -5,7 +5,7 @@
     │   ├── SuiteError       a suite file, or a `--set` on it
     │   ├── UnknownName      a part that no registry holds
     │   ├── DataError        a data set that is not there, unreadable or of the wrong form
-    │   └── DeviceError      a device that this machine does not have
+    │   └── DeviceError      a device, or memory or a precision of it, that is not there
     ├── StoreError           results that cannot be written or read (exit 2)
     ├── NotComparable        results that must not be put into one comparison (exit 4)
     └── RunTimeout           a run that outlasted its limit; becomes the status `timeout`
@@ -47,13 +47,17 @@ class DataError(RequestError):
 
 
 class DeviceError(RequestError):
-    """A device that this machine does not have."""
+    """A device that this machine does not have, or that has not what a run needs."""
 
 
 class StoreError(BenchError):
     """Results that cannot be written, or that no reader of this version understands."""
 
     exit_code = 2
+
+
+class CheckpointError(BenchError):
+    """A checkpoint that cannot be gone on from, or not be written; never the end of a run."""
 
 
 class NotComparable(BenchError):

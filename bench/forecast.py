@@ -1,114 +1,222 @@
-"""About how long runs will take: from earlier runs of the recipe, else from its arithmetic."""
+"""About how long runs will take: from earlier runs of the recipe, else from its counted cost."""
 
 from __future__ import annotations
 
-import time
+import heapq
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from json import dumps, loads
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench import registry
-from bench.records import Group, Part, RunSpec
+import torch
 
-if TYPE_CHECKING:
-    import torch
+from bench import environment
+from bench.datasets.base import Split
+from bench.networks.base import NORMS
+from bench.records import Amount, Evaluation, Group, RunSpec
+from bench.step_time import step_seconds
+from bench.training.arithmetic import forward_operations, matmul_rate, step_cost
+from bench.training.base import Recipe, resolve
+from bench.training.batches import BLOCK
+from bench.training.diagnostics import SAMPLES
+from bench.training.engines import EARNED
+from bench.training.loop import SOLO_BLOCKS, blocks
+from bench.training.samples import POPULATION
 
 Rows = Sequence[Mapping[str, Any]]
 """Rows of `run.parquet`."""
 
-_START = {"compiled": 15.0, "eager": 5.0, "textbook": 5.0}
-"""Seconds until a worker has imported torch, read the data and compiled."""
-_EFFICIENCY = {"compiled": 0.8, "eager": 0.5, "textbook": 0.4}
-"""Of the rate of a large matrix product; small layers, optimisers and data take the rest."""
-_FREE = ("seed", "group", "budget", "evaluation", "recipe_version")
+_START = 5.0
+"""Seconds until a worker has imported torch and read the data."""
+_DRIVER = 5.0
+"""Seconds that `bench run` itself takes, before the first worker and after the last."""
+_COMPILE = {"cold": 7.0, "cached": 1.5}
+"""Seconds to compile both steps, with an empty cache and with one that has them."""
+_EXTRACTED = 35e-6
+"""Seconds to extract the features of an image and judge it."""
+_BLOCK_END = 6e-3
+"""Seconds of bookkeeping at a block's end, the networks' passes not counted."""
+_PLAIN = 0.6
+"""Of the rate of a large matrix product, reached by passes without gradients, not compiled."""
+_BESIDE = 1.05
+"""How much longer a step takes beside another worker."""
+_FREE = ("variant", "seed", "group", "budget", "evaluation", "recipe_version")
+"""Fields of a spec that do not change how long a step takes."""
 
 
-def forecast(group: Group, earlier: Sequence[Rows], threads: int) -> float | None:
-    """Seconds that a group will take, roughly; None on a GPU nothing has run on yet.
+@dataclass(frozen=True)
+class Estimate:
+    """Of one group, in seconds."""
 
-    `earlier` are rows of runs to learn from, the nearest first; without any, `threads` of this
-    machine are tried out.
+    seconds: float
+    """From the start of its worker to its results."""
+    alone: float
+    """For which it has the machine to itself, and the others wait."""
+
+
+def forecast(
+    groups: Sequence[Group], earlier: Sequence[Rows], workers: int
+) -> tuple[Estimate | None, ...]:
+    """What each group will take, `workers` of them at once; None on a GPU nothing has run on yet.
+
+    `earlier` are rows of runs to learn from, the nearest first.  Where no row is of the recipe,
+    the first group of it is taken to compile from an empty cache.
     """
+    compiled: set[str] = set()
+    found = []
+    for group in groups:
+        recipe = _recipe(loads(group.specs[0].to_json()))
+        found.append(_estimate(group, earlier, workers, first=recipe not in compiled))
+        compiled.add(recipe)
+    return tuple(found)
+
+
+def total(estimates: Sequence[Estimate], workers: int) -> float:
+    """Seconds until all are done, each group taken up in its order by the next free worker."""
+    if not estimates:
+        return 0.0
+    free = [0.0] * max(1, workers)
+    for each in estimates:
+        heapq.heappush(free, heapq.heappop(free) + each.seconds)
+    waiting = sum(each.alone for each in estimates) * (1.0 - 1.0 / len(free))
+    return _DRIVER + max(free) + waiting
+
+
+def _estimate(
+    group: Group, earlier: Sequence[Rows], workers: int, *, first: bool
+) -> Estimate | None:
     spec = group.specs[0]
-    size = len(_part("datasets", spec.dataset).load("train").images)
-    steps = spec.budget.generator_steps(spec.critic_steps, spec.batch_size, size)
+    lengths = _lengths(spec)
+    judging = _judging_seconds(spec, lengths)
     for rows in earlier:
-        taken = _taken(spec, rows)
-        if taken is not None:
-            return taken * steps
-    if spec.device != "cpu":
-        return None
-    rate = _rate(threads) * _EFFICIENCY[spec.engine]
-    return _START[spec.engine] + _operations(spec) * steps * len(group.specs) / rate
+        if known := _known(spec, rows, judging):
+            step, rest = known
+            break
+    else:
+        if spec.device != "cpu":
+            return None
+        step = _step_seconds(spec) * (_BESIDE if workers > 1 else 1.0)
+        compiling = _COMPILE["cold" if first else "cached"]
+        rest = judging + (compiling if _engine(spec, lengths[0]) == "compiled" else 0.0)
+    alone = step * min(SOLO_BLOCKS * BLOCK, lengths[0]) if group.solo else 0.0
+    return Estimate(_START + rest + step * lengths[0], alone)
 
 
-def _taken(spec: RunSpec, rows: Rows) -> float | None:
-    """Seconds a generator step of a group, all included, in earlier runs of the same recipe."""
+def _known(spec: RunSpec, rows: Rows, judging: float) -> tuple[float, float] | None:
+    """Seconds a step and beside the steps, in earlier runs of the same recipe; None without any.
+
+    Compilation is counted at its shortest: what an earlier run has compiled lies in the cache.
+    """
     recipe = _recipe(loads(spec.to_json()))
-    known = [
-        run["wall_seconds"] / run["generator_steps"]
+    engine = _engine(spec, _lengths(spec)[0])
+    alike = [
+        run
         for run in rows
-        if run["status"] == "completed" and run["wall_seconds"] and run["generator_steps"]
-        if run["group_size"] == len(spec.group)
+        if run["status"] == "completed" and run["generator_steps"] and run["train_seconds"]
+        if run["group_size"] == len(spec.group) and run["engine_used"] == engine
         if _recipe(loads(run["spec"])) == recipe
     ]
-    return median(known) if known else None
+    scale = _scale(spec, alike)
+    if scale is None:
+        return None
+    step = median(run["train_seconds"] / run["generator_steps"] for run in alike)
+    judged = median(run["eval_seconds"] / _judged_before(spec, run) for run in alike)
+    compiling = min(run["compile_seconds"] or 0.0 for run in alike)
+    return scale * step, scale * judged * judging + compiling
+
+
+def _scale(spec: RunSpec, rows: Rows) -> float | None:
+    """How much longer than in these rows a step takes here; None where nothing tells."""
+    if not rows:
+        return None
+    here = environment.current("cpu" if spec.device == "cpu" else "cuda:0")
+    if all((run["cpu"], run["gpu"]) == (here.cpu, here.gpu) for run in rows):
+        return 1.0
+    rates = [run["matmul_rate"] for run in rows if run.get("matmul_rate")]
+    if not rates or spec.device != "cpu":
+        return None
+    return float(median(rates)) / _rate(spec.precision, spec.threads)
+
+
+def _judged_before(spec: RunSpec, run: Mapping[str, Any]) -> float:
+    """What the model says of the judging in a run of the same recipe."""
+    found = loads(run["spec"])
+    asked = found["evaluation"] | {"every": Amount(**found["evaluation"]["every"])}
+    budget, evaluation = Amount(**found["budget"]), Evaluation(**asked)
+    return _judging_seconds(spec, _lengths(spec, budget, evaluation), evaluation)
 
 
 def _recipe(spec: dict[str, Any]) -> str:
     return dumps({k: v for k, v in spec.items() if k not in _FREE}, sort_keys=True)
 
 
-def _operations(spec: RunSpec) -> float:
-    """Floating-point operations of a generator iteration, by the usual rule of thumb.
-
-    A backward pass costs twice its forward pass; each call of the critic beyond the two that every
-    objective makes is taken for a gradient penalty, which is differentiated twice.
-    """
-    import torch
-
-    network, objective = _part("networks", spec.network), _part("objectives", spec.objective)
-    shape = _part("datasets", spec.dataset).shape
-    with torch.no_grad(), torch.device("meta"):
-        samples = torch.rand(spec.batch_size, *shape)
-        latents = torch.randn(spec.batch_size, network.latent_dim)
-        critic = _forward(network.critic(shape), samples)
-        generator = _forward(network.generator(shape), latents)
-    critic_step = generator + 6 * critic * (objective.critic_calls - 1)
-    return float(spec.critic_steps * critic_step + 3 * generator + 2 * critic)
+def _lengths(
+    spec: RunSpec, budget: Amount | None = None, evaluation: Evaluation | None = None
+) -> tuple[int, int]:
+    """Generator steps of a run, and between two evaluations."""
+    sizes = spec.critic_steps, spec.batch_size, _size(dumps(spec.dataset))
+    every = (evaluation or spec.evaluation).every
+    return (budget or spec.budget).generator_steps(*sizes), every.generator_steps(*sizes)
 
 
-def _forward(module: torch.nn.Module, batch: torch.Tensor) -> float:
-    """Operations of one pass, counted on tensors without data."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        module(batch)
-    return float(counter.get_total_flops())
+def _engine(spec: RunSpec, steps: int) -> str:
+    """The engine that a run of so many steps gets."""
+    short = spec.compile == "auto" and steps * (spec.critic_steps + 1) < EARNED
+    return "eager" if spec.engine == "compiled" and short else spec.engine
 
 
-def _part(kind: str, part: Part) -> Any:
-    return registry.load(kind, part["name"])(**{k: v for k, v in part.items() if k != "name"})
+def _step_seconds(spec: RunSpec) -> float:
+    """A step that nothing has run yet, on the CPU."""
+    shape = _shape(spec)
+    return step_seconds(
+        step_cost(Recipe.of([spec]), shape),
+        _engine(spec, _lengths(spec)[0]),
+        members=len(spec.group),
+        critic_steps=spec.critic_steps,
+        images=spec.batch_size if len(shape) > 1 else 0,
+        rate=_rate(spec.precision, spec.threads),
+    )
+
+
+def _judging_seconds(
+    spec: RunSpec, lengths: tuple[int, int], evaluation: Evaluation | None = None
+) -> float:
+    """The curves' diagnostics at every block's end, and the evaluations."""
+    asked = evaluation or spec.evaluation
+    steps, every = lengths
+    generating, scoring = forward_operations(Recipe.of([spec]), _shape(spec))
+    rate = _rate(spec.precision, spec.threads) * _PLAIN if spec.device == "cpu" else float("inf")
+    ends = sum(1 for _ in blocks(steps, every))
+    diagnosing = _BLOCK_END + SAMPLES * (generating + 6 * scoring) / rate
+    population = POPULATION * spec.batch_size if _normalised(spec) else 0
+    judging = (asked.samples + population) * generating / rate
+    preparing = 0.0
+    if asked.metrics or asked.final_metrics:
+        judging += asked.samples * _EXTRACTED
+        preparing = (asked.samples + _size(dumps(spec.dataset), "test")) * _EXTRACTED
+    times = -(-steps // every)
+    return len(spec.group) * (ends * diagnosing + times * judging) + preparing
+
+
+def _normalised(spec: RunSpec) -> bool:
+    """Whether the generator has batch norms, whose statistics are estimated before it is judged."""
+    with torch.device("meta"):
+        generator = Recipe.of([spec]).network.generator(_shape(spec))
+    return any(isinstance(module, NORMS) for module in generator.modules())
+
+
+def _shape(spec: RunSpec) -> tuple[int, ...]:
+    shape: tuple[int, ...] = resolve("datasets", spec.dataset).shape
+    return shape
 
 
 @cache
-def _rate(threads: int) -> float:
-    """Operations a second of a large matrix product on that many threads of this machine."""
-    import torch
-
-    before, size = torch.get_num_threads(), 768
-    torch.set_num_threads(threads)
-    try:
-        square = torch.ones(size, size)
-        seconds = min(_seconds(square) for _ in range(8))
-    finally:
-        torch.set_num_threads(before)
-    return 2.0 * size**3 / seconds
+def _size(dataset: str, split: Split = "train") -> int:
+    return len(resolve("datasets", loads(dataset)).load(split).samples)
 
 
-def _seconds(square: torch.Tensor) -> float:
-    start = time.perf_counter()
-    square @ square
-    return time.perf_counter() - start
+@cache
+def _rate(precision: str, threads: int) -> float:
+    return matmul_rate("cpu", precision, threads)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from executor_work import group, spec, work
 
 from bench import registry
 from bench.errors import DeviceError
+from bench.executors import base
 from bench.executors.base import at_once, cores, places
 from bench.executors.processes import processes
 from bench.executors.serial import serial
@@ -156,8 +158,21 @@ def test_threads_do_not_depend_on_what_is_left_to_do():
 
 
 @executors
-def test_every_group_runs_on_one_thread(execute):
-    assert [r.run.threads for r in run(execute, group("a", 0))] == [1]
+def test_every_group_runs_on_the_threads_it_declares(execute):
+    two = Group("suite", (replace(spec("b"), threads=2),))
+    assert {r.run.variant: r.run.threads for r in run(execute, group("a", 0), two)} == {
+        "a": 1, "b": 2,
+    }  # fmt: skip
+
+
+def test_groups_with_more_threads_leave_room_for_fewer(monkeypatch):
+    monkeypatch.setattr(base, "cores", lambda: 5)
+    groups = [Group("suite", (replace(spec("a", seed), threads=2),)) for seed in range(9)]
+    assert places(groups, ("cpu",), None) == 2 * [Placement("cpu", threads=2)]
+    mixed = [*groups, group("b", 0)]
+    assert places(mixed, ("cpu",), None) == 2 * [Placement("cpu", threads=2)]
+    monkeypatch.setattr(base, "cores", lambda: 1)
+    assert places(groups, ("cpu",), None) == [Placement("cpu", threads=2)]
 
 
 def test_workers_cap_the_groups_of_all_devices_together():

@@ -70,22 +70,30 @@ class Clock:
 def places(
     groups: Sequence[Group], devices: tuple[str, ...], workers: int | None
 ) -> list[Placement]:
-    """Where groups can run: one place a GPU, and on the CPU one a core, of each at most `workers`.
+    """Where groups can run: one place a GPU, and on the CPU as many as there are cores for the
+    threads of each (those of the group that has most); of each kind at most `workers`.
 
-    Every place has one CPU thread, however many there are.  The number of threads decides the
-    order in which sums are rounded, and so the result; a result must not depend on what runs
-    beside it, on `--workers` or on what was finished before.
+    The threads of a group are its own, one where it does not say, however many cores there are.
+    Their number decides the order in which sums are rounded, and so the result; a result must not
+    depend on what runs beside it, on `--workers` or on what was finished before.  Where there are
+    groups enough, a process a core beats a process with all of them for every network measured.
     Raises `DeviceError` when a group needs a device that is not among them.
     """
-    chosen: list[str] = []
+    chosen: list[Placement] = []
     for kind in sorted({group.specs[0].device for group in groups}):
         matching = [device for device in devices if device.partition(":")[0] == kind]
         if not matching:
             raise DeviceError(f"no {kind!r} among the devices to run on: {', '.join(devices)}")
-        wanted = sum(group.specs[0].device == kind for group in groups)
-        room = cores() * matching if kind == "cpu" else matching
-        chosen += room[: min(wanted, workers or len(room))]
-    return [Placement(device, threads=1) for device in chosen]
+        own = [group.specs[0].threads for group in groups if group.specs[0].device == kind]
+        room = max(1, cores() // max(own)) * matching if kind == "cpu" else matching
+        at = room[: min(len(own), workers or len(room))]
+        chosen += [Placement(device, threads=max(own)) for device in at]
+    return chosen
+
+
+def placed(group: Group, place: Placement) -> Placement:
+    """The place as this group takes it: with its own threads."""
+    return replace(place, threads=group.specs[0].threads)
 
 
 def at_once(found: Sequence[Placement], workers: int | None) -> int:

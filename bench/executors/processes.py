@@ -27,6 +27,7 @@ from bench.executors.base import (
     attempt,
     complete,
     every,
+    placed,
     places,
     shared,
     starting,
@@ -80,7 +81,7 @@ def _all(
                 waiting.remove(group)
                 free.remove(place)
                 with uninterrupted():
-                    running.append(start(group, place))
+                    running.append(start(group, placed(group, place)))
                 on_progress(starting(group))
             for worker in _ready(running):
                 with uninterrupted():  # until whoever takes the results has them on disk

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench.errors import RunTimeout
-from bench.executors.base import Clock, attempt, places, shared, starting, uninterrupted
+from bench.executors.base import (
+    Clock,
+    attempt,
+    placed,
+    places,
+    shared,
+    starting,
+    uninterrupted,
+)
 from bench.records import Emit, Group, Progress, RunResult, Work
 
 
@@ -18,8 +26,8 @@ def serial(  # noqa: PLR0913 - the executors' seam
     timeout: float | None,
     on_progress: Emit,
 ) -> Iterator[RunResult]:
-    """Run the groups in order, each on one CPU thread, as in a worker of its own; `workers`
-    has no say.
+    """Run the groups in order, each on its own number of CPU threads, as in a worker of its own;
+    `workers` has no say.
 
     The limit is looked at whenever the work says how far it is: a group that is silent is not
     interrupted.
@@ -28,7 +36,7 @@ def serial(  # noqa: PLR0913 - the executors' seam
     where = {place.device.partition(":")[0]: place for place in places(groups, devices, 1)}
     for group in groups:
         on_progress(starting(group))
-        placement = where[group.specs[0].device]
+        placement = placed(group, where[group.specs[0].device])
         emit = _limited(on_progress, Clock(timeout))
         results = shared(attempt(work, group, placement, emit), workers=1)
         with uninterrupted():  # whoever takes them puts the whole group on disk, or none of it
