@@ -8,13 +8,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from bench import registry, store
+from bench.costs import RUN_COSTS
 from bench.errors import RequestError, StoreError, suggestion
-from bench.records import Emit, RunResult, RunSpec
+from bench.records import (
+    FINISHED,
+    Checkpoints,
+    Emit,
+    Group,
+    Placement,
+    RunResult,
+    RunRow,
+    RunSpec,
+)
 from bench.store import Results
 
 if TYPE_CHECKING:
@@ -35,6 +45,10 @@ class Preview:
     """Those not finished, by `run_id`: about how long each one's group takes; None: not known."""
     total: float | None
     """Seconds until all are done, with as many groups at once as there would be."""
+    workers: tuple[Placement, ...] = ()
+    """Where groups would run at once."""
+    limited: str = ""
+    """Why memory allows no more of them; empty where it does."""
 
 
 def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by name
@@ -51,32 +65,59 @@ def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by nam
     """Run what the suite declares and is not finished yet; all its results, as they are then.
 
     `timeout` is in seconds, for each run; `fresh` does the suite's finished runs anew, each of
-    which stays until its successor is there.  Every result is on disk before `on_result` hears of
-    it, so an interruption loses only what was under way.  A script that calls this needs the usual
+    which stays until its successor is there, and goes on from no checkpoint.  Every result is on
+    disk before `on_result` hears of it, so an interruption loses only what was under way; where the
+    suite has checkpoints, what came after the last one.  A script that calls this needs the usual
     `if __name__ == "__main__":`, since workers are spawned.  A run that failed is a row of the
     results, not an exception.
 
     Raises `SuiteError`, `DataError`, `DeviceError` and `StoreError` before anything is started.
     """
-    from bench import plan, recorder
+    from bench import plan, preflight, recorder
     from bench.declaration import declare
 
     suite, root = _suite(suite), Path(results)
     specs, start = plan.expand(suite), registry.load("executors", executor)
-    recorder.check(specs)
-    share = {"devices": plan.devices(suite), "workers": workers, "timeout": timeout}
+    preflight.check(specs)
+    devices = plan.devices(suite)
     store.prepare(root, suite.name)
     with store.locked(root, suite.name):
         done = store.finished(root, suite.name)
         declared = declare(suite, specs, root / suite.name, done)
         store.keep_suite(root, suite.name, suite.text, declared)
-        todo = plan.groups(plan.pending(specs, () if fresh else done), suite.name)
+        groups = plan.groups(specs, suite.name, timed=suite.timed)
+        todo = plan.pending(groups, () if fresh else done)
+        held = preflight.hold(todo, devices).workers(workers)
+        share = {"devices": devices, "workers": held, "timeout": timeout}
+        goes_on = set() if fresh else {group.leader for group in todo}
+        store.discard(root, suite.name, {group.leader for group in groups} - goes_on)
+        todo = tuple(_with_checkpoints(group, suite, root) for group in todo)
+        missing = {group.leader: {spec.run_id for spec in group.specs} for group in todo}
         with closing(start(recorder.execute, todo, **share, on_progress=on_progress)) as arriving:
             for result in arriving:
                 # the driver is the only writer
                 store.write(root, suite.name, result, replace=fresh)
+                store.discard(root, suite.name, _ended(missing, result.run))
                 on_result(result)
         return store.load_results(root / suite.name)
+
+
+def _with_checkpoints(group: Group, suite: Suite, root: Path) -> Group:
+    """The group with the place of its checkpoints, where its variant asks for any."""
+    every = suite.recipes[group.specs[0].variant].checkpoint_every
+    if every is None:
+        return group
+    folder = store.partial(root, suite.name, group.leader)
+    return replace(group, checkpoints=Checkpoints(str(folder), every))
+
+
+def _ended(missing: Mapping[str, set[str]], run: RunRow) -> list[str]:
+    """The leader of the group of which this run was the last still missing, if it is finished."""
+    for leader, runs in missing.items():
+        if run.run_id in runs and run.status in FINISHED:
+            runs.remove(run.run_id)
+            return [] if runs else [leader]
+    return []
 
 
 def compare(results: Results | Where) -> Summary:
@@ -146,6 +187,7 @@ def declaration(results: Results) -> Declaration:
                 for run in declared.get("runs", ())
             ),
             options=tuple(declared.get("options", ())),
+            baselines=declared.get("baselines", {}),
             changed_from=_in_words(declared.get("primary_changed_from")),
         )
     except (KeyError, TypeError) as error:
@@ -165,27 +207,33 @@ def preview(
 
     Raises what `run` raises before it starts anything.
     """
-    from bench import plan, recorder
+    from bench import plan, preflight
     from bench.executors.base import at_once, places
-    from bench.forecast import forecast
+    from bench.forecast import forecast, total
 
     suite, root = _suite(suite), Path(results)
     specs = plan.expand(suite)
     registry.load("executors", executor)
-    recorder.check(specs)
+    preflight.check(specs)
     done = store.finished(root, suite.name)
-    groups = plan.groups(plan.pending(specs, () if fresh else done), suite.name)
-    at = places(groups, plan.devices(suite), workers)
+    groups = plan.pending(plan.groups(specs, suite.name, timed=suite.timed), () if fresh else done)
+    held = preflight.hold(groups, plan.devices(suite))
+    at = places(groups, plan.devices(suite), held.workers(workers))
     count = at_once(at, 1 if executor == "serial" else workers)
     folders = (root / suite.name, root / "reference" / suite.name)
     earlier = [store.run_rows(folder) for folder in folders]
-    threads = at[0].threads if at else 1
-    shares = [(group, forecast(group, earlier, threads)) for group in groups]
-    known = [seconds for _, seconds in shares if seconds is not None]
+    found = forecast(groups, earlier, count)
+    known = [each for each in found if each is not None]
     return Preview(
         specs=specs,
-        seconds={spec.run_id: seconds for group, seconds in shares for spec in group.specs},
-        total=sum(known) / max(1, count) if len(known) == len(shares) else None,
+        seconds={
+            spec.run_id: each.seconds if each else None
+            for group, each in zip(groups, found, strict=True)
+            for spec in group.specs
+        },
+        total=total(known, count) if len(known) == len(found) else None,
+        workers=tuple(at[:count]),
+        limited=held.reason if len(places(groups, plan.devices(suite), workers)) > len(at) else "",
     )
 
 
@@ -202,13 +250,16 @@ def _results(source: Results | Where, root: Where = "results") -> Results:
 
 
 def _in_words(primary: Mapping[str, Any] | None) -> str | None:
-    """A primary metric as text: `FID final, margin 10 %`."""
+    """A primary as text: `FID final, margin 10 %`, `step time, margin 10 %, against group = 1`."""
     if primary is None:
         return None
-    from bench.reporting.numbers import exact_percent
+    from bench.reporting.comparison import metric_label
+    from bench.reporting.numbers import exact_percent, settings
 
-    called = registry.label("metrics", primary["metric"])
-    return f"{called} {primary['at']}, margin {exact_percent(primary['margin'])}"
+    called = metric_label(primary["metric"], "")
+    at = "" if primary["metric"] in RUN_COSTS else f" {primary['at']}"
+    against = f", against {settings(found)}" if (found := primary.get("against")) else ""
+    return f"{called}{at}, margin {exact_percent(primary['margin'])}{against}"
 
 
 def _sets(overrides: Sequence[str]) -> str:

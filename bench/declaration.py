@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ def declare(
     Where another `primary` had been declared and runs were finished under it, the first one stays
     as `primary_changed_from`.
     """
-    before, whole, primary = _stored(folder), _whole(suite), asdict(suite.primary)
+    before, whole, primary = _stored(folder), _whole(suite), suite.primary.declaration
     runs = _runs(specs, whole, before, folder)
     ids = list(runs.values())
     complete = set(ids) == {spec.run_id for spec in whole}
@@ -35,6 +34,7 @@ def declare(
         "primary": primary,
         "primary_changed_from": _changed(before, primary, {*ids} & {*finished}),
         **_axes(suite, runs),
+        **_baselines(suite),
         "overrides": list(suite.overrides),
         "options": _sets(suite) if complete else list(suite.options),
         "run_ids": ids,
@@ -82,6 +82,13 @@ def _axes(suite: Suite, runs: Collection[Cell]) -> dict[str, list[Any]]:
         "variants": [variant for variant in variants if variant in there],
         "seeds": [seed for seed in seeds if seed in there],
     }
+
+
+def _baselines(suite: Suite) -> dict[str, Any]:
+    """Variant → the one it is compared with, of a suite that says so."""
+    file = suite.declared or suite
+    found = {**file.baselines, **suite.baselines}
+    return {"baselines": found} if suite.primary.against else {}
 
 
 def _sets(suite: Suite) -> list[str]:

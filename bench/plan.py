@@ -1,7 +1,8 @@
 """Suite → runs: what is to be done, in which order, and what of it is not done yet.
 
-The order is seed-major: the first seed of every variant comes before the second of any, so that
-what is there when a run is cut short can be compared.
+The order goes by rounds: the first group of every variant comes before the second of any, so that
+what is there when a run is cut short can be compared, and a machine that slows down meanwhile slows
+every variant.  With groups of one, a round is a seed.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ def expand(suite: Suite) -> tuple[RunSpec, ...]:
         if cell.seed not in dealt:
             dealt.append(cell.seed)
     order = {seed: place for place, seed in enumerate(suite.seeds)}
-    groups = [
-        group
+    rounds = [
+        (place, group)
         for (name, device), dealt in seeds.items()
-        for group in _groups(suite.recipes[name], device, sorted(dealt, key=order.__getitem__))
+        for place, group in enumerate(
+            _groups(suite.recipes[name], device, sorted(dealt, key=order.__getitem__))
+        )
     ]
-    groups.sort(key=lambda group: order[group[0].seed])  # stable: variants stay in their order
-    return tuple(spec for group in groups for spec in group)
+    rounds.sort(key=lambda found: found[0])  # stable: variants stay in their order
+    return tuple(spec for _, group in rounds for spec in group)
 
 
 def _groups(variant: Variant, device: str, seeds: Sequence[int]) -> Iterator[list[RunSpec]]:
@@ -61,19 +64,16 @@ def _spec(variant: Variant, device: str, seed: int, group: tuple[int, ...]) -> R
         seed=seed,
         group=group,
         device=device,
+        compile=variant.compile,
+        threads=variant.threads,
     )
 
 
-def pending(specs: Sequence[RunSpec], finished: Collection[str]) -> tuple[RunSpec, ...]:
-    """The runs that are not finished, by `run_id`; a group with one missing is done again whole."""
-    missing = {_leader(spec) for spec in specs if spec.run_id not in finished}
-    return tuple(spec for spec in specs if _leader(spec) in missing)
-
-
-def groups(specs: Sequence[RunSpec], suite_name: str) -> tuple[Group, ...]:
+def groups(specs: Sequence[RunSpec], suite_name: str, *, timed: bool = False) -> tuple[Group, ...]:
     """The runs, put together as they are trained, in the order of each group's first.
 
-    The first group of each variant on each type of device has its step timed alone (`solo`).
+    The first group of each variant on each type of device has its step timed alone (`solo`);
+    where times are what is compared (`timed`), every group has.
     """
     members: dict[str, list[RunSpec]] = {}
     for spec in specs:
@@ -82,8 +82,18 @@ def groups(specs: Sequence[RunSpec], suite_name: str) -> tuple[Group, ...]:
     for leader, group in members.items():
         first.setdefault((group[0].variant, group[0].device), leader)
     return tuple(
-        Group(suite_name, tuple(group), solo=leader in first.values())
+        Group(suite_name, tuple(group), solo=timed or leader in first.values())
         for leader, group in members.items()
+    )
+
+
+def pending(groups: Sequence[Group], finished: Collection[str]) -> tuple[Group, ...]:
+    """The groups that are not finished, by `run_id`; one with a run missing is done again whole.
+
+    They are what they were among all: which of them is timed alone does not depend on what has run.
+    """
+    return tuple(
+        group for group in groups if any(spec.run_id not in finished for spec in group.specs)
     )
 
 

@@ -7,6 +7,7 @@ schemas from them).  `None` means "does not apply" or "not known", never 0.
 Format history of the tables (`SCHEMA_VERSION`):
 
     1  the first
+    2  `run` gains step_operations, matmul_rate and utilisation
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from math import ceil
+from pathlib import Path
 from typing import Any, Literal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 RECIPE_VERSION = 1
 """Part of every run's identity; raised when the same declaration starts to give another result."""
@@ -69,6 +71,9 @@ class Evaluation:
     extractor: str
 
 
+_LATER = ("compile", "threads")
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """All that is declared of one run and determines its result."""
@@ -91,10 +96,22 @@ class RunSpec:
     device: str
     """The device's type, `cpu` or `cuda`; which one of them is the executor's choice."""
     recipe_version: int = RECIPE_VERSION
+    compile: str = "auto"
+    """`auto`: a run too short to earn the compilation back runs eager; `always`: it compiles."""
+    threads: int = 1
+    """CPU threads; the number decides in which order sums are rounded."""
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, no spaces; what `run_id` digests and `run.spec` stores."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """Canonical JSON: sorted keys, no spaces; what `run_id` digests and `run.spec` stores.
+
+        A field that came later is left out at its default, so that the runs of before keep their
+        identity.
+        """
+        table = asdict(self)
+        for name in _LATER:
+            if table[name] == RunSpec.__dataclass_fields__[name].default:
+                del table[name]
+        return json.dumps(table, sort_keys=True, separators=(",", ":"))
 
     @property
     def run_id(self) -> str:
@@ -107,6 +124,24 @@ class RunSpec:
         return f"{self.variant}/{self.seed}"
 
 
+CHECKPOINT = "checkpoint.safetensors"
+"""A checkpoint's file, in the folder of a group under way."""
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Where a group under way is kept, and how often; no part of what its result is."""
+
+    folder: str
+    """`results/<suite>/.<run_id of the first member>.partial`."""
+    every: Amount
+
+    @property
+    def file(self) -> Path:
+        """Where the latest one lies."""
+        return Path(self.folder, CHECKPOINT)
+
+
 @dataclass(frozen=True)
 class Group:
     """Runs that differ in their seed alone and are trained as one stack; the unit of work."""
@@ -115,6 +150,13 @@ class Group:
     specs: tuple[RunSpec, ...]
     solo: bool = False
     """Whether its step is timed with nothing beside it: the first group of each variant."""
+    checkpoints: Checkpoints | None = None
+    """None: a group that is killed starts anew."""
+
+    @property
+    def leader(self) -> str:
+        """The `run_id` of its first run, by which the whole group is known."""
+        return self.specs[0].run_id
 
     @property
     def label(self) -> str:
@@ -205,6 +247,15 @@ class RunRow:
     """`eager` where `compiled` was asked for and this machine has no C++ compiler."""
     workers: int | None = None
     """How many groups shared the machine."""
+    step_operations: float | None = None
+    """Floating-point operations of the matrix products and convolutions of one generator iteration
+    (its critic steps included), of one member; a multiply-add is two."""
+    matmul_rate: float | None = None
+    """Floating-point operations a second of a large matrix product on the same device, threads and
+    precision, measured beside `solo_step_ms`."""
+    utilisation: float | None = None
+    """step_operations / solo_step_ms / matmul_rate: the share of the device's rate that a step
+    reaches."""
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,19 @@ def test_dry_run_starts_nothing(suite, capsys):
     assert [each["done"] for each in json.loads(out)["runs"]] == [True, True, False, False]
 
 
+def test_dry_run_says_how_many_workers_memory_leaves(suite, capsys, monkeypatch):
+    from bench import preflight
+    from bench.executors import base
+
+    parallel = ["--dry-run", "--executor", "processes"]
+    monkeypatch.setattr(base, "cores", lambda: 2)
+    assert "\n2 workers of 1 thread on cpu (" in run(capsys, *parallel)[1]
+    monkeypatch.setattr(preflight, "available_memory", lambda device: int(1.5 * 2**30))
+    told = run(capsys, *parallel)[1]
+    assert "\n1 worker of 1 thread on cpu (" in told
+    assert "; no more, since a group needs about " in told
+
+
 def test_dry_run_with_nothing_to_do_gives_no_estimate(suite, capsys):
     only = ["--variant", "gan", "--seeds", "0"]
     run(capsys, *only)

@@ -35,6 +35,21 @@ def test_groups_deal_the_seeds_in_order_and_the_last_may_be_smaller(tmp_path):
     assert {group.suite for group in groups} == {"mine"}
 
 
+def test_stacks_take_part_in_every_round(tmp_path):
+    text = HEAD + "[matrix]\nseeds = [0, 1]\ndevices = ['cpu']\n"
+    text += 'include = [{ variant = "gan", seed = [0, 1, 2, 3], "training.group" = 2 }]\n'
+    groups = plan.groups(plan.expand(suite_of(tmp_path, text + GAN + WGAN)), "mine")
+    rounds = [["gan/0", "wgan/0", "gan-group-2/0-1"], ["gan/1", "wgan/1", "gan-group-2/2-3"]]
+    assert [group.label for group in groups] == [label for each in rounds for label in each]
+
+
+def test_every_group_is_timed_alone_where_step_times_are_compared(tmp_path):
+    text = f"{HEAD}primary.metric = 'step_ms'\n[matrix]\nseeds = [0, 1]\n{GAN}{WGAN}"
+    for suite, alone in ((suite_of(tmp_path, text), 4), (three_seeds(tmp_path), 2)):
+        groups = plan.groups(plan.expand(suite), suite.name, timed=suite.timed)
+        assert sum(group.solo for group in groups) == alone
+
+
 def test_runs_of_the_shipped_suites_are_distinct():
     for path in SUITES.glob("*.toml"):
         specs = plan.expand(load_suite(path))
@@ -74,15 +89,26 @@ def test_spec_survives_json(tmp_path):
 
 def test_pending_is_what_is_not_finished(tmp_path):
     specs = plan.expand(three_seeds(tmp_path))
-    assert plan.pending(specs, ()) == specs
-    assert labels(plan.pending(specs, {spec.run_id for spec in specs[:4]})) == ["gan/2", "wgan/2"]
-    assert plan.pending(specs, {spec.run_id for spec in specs}) == ()
+    groups = plan.groups(specs, "mine")
+    assert plan.pending(groups, ()) == groups
+    assert labels(plan.pending(groups, {spec.run_id for spec in specs[:4]})) == ["gan/2", "wgan/2"]
+    assert plan.pending(groups, {spec.run_id for spec in specs}) == ()
+
+
+def test_what_is_timed_alone_does_not_depend_on_what_has_run(tmp_path):
+    specs = plan.expand(three_seeds(tmp_path))
+    groups = plan.groups(specs, "mine")
+    assert [group.label for group in groups if group.solo] == ["gan/0", "wgan/0"]
+    finished = {spec.run_id for spec in specs if spec.label != "wgan/0"}
+    assert [group.solo for group in plan.pending(groups, finished)] == [True]
+    finished = {spec.run_id for spec in specs if spec.label != "wgan/1"}
+    assert [group.solo for group in plan.pending(groups, finished)] == [False]
 
 
 def test_group_with_one_member_missing_is_done_again_whole(tmp_path):
     specs = plan.expand(three_seeds(tmp_path, group=3))
     finished = {spec.run_id for spec in specs if spec.label != "wgan/1"}
-    assert labels(plan.pending(specs, finished)) == ["wgan/0", "wgan/1", "wgan/2"]
+    assert labels(plan.pending(plan.groups(specs, "mine"), finished)) == ["wgan/0-2"]
 
 
 def test_same_device_by_two_names_is_one_run(tmp_path):

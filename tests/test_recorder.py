@@ -12,7 +12,6 @@ from PIL import Image
 
 from bench import recorder, seeding
 from bench.datasets.mnist import MNIST
-from bench.errors import DataError
 from bench.networks.base import to_range
 from bench.networks.mlp import MLP
 from bench.records import Amount, Evaluation, Group, Placement, Progress, RunSpec
@@ -171,13 +170,6 @@ def test_progress_tells_speed_and_the_latest_metrics():
     assert [each.step for each in trained] == [50, 60, 70]
     assert all(each.images_per_second > 0 for each in trained)
     assert heard[-1].metrics["fid"] > 0
-
-
-def test_check_finds_what_only_the_data_can_tell():
-    with pytest.raises(DataError, match=r"training.batch_size is 70000, but mnist has 60000"):
-        recorder.check([spec(), spec(batch_size=70_000)])
-    with pytest.raises(DataError, match="/nowhere/MNIST/raw"):
-        recorder.check([spec(dataset={"name": "mnist", "root": "/nowhere"})])
 
 
 def test_an_engine_that_cannot_compile_becomes_eager_and_says_so(monkeypatch):

@@ -40,6 +40,22 @@ def test_holm_by_hand():
     assert [pair.verdict for pair in pairs] == ["better", *["not_enough_evidence"] * 2]
 
 
+def test_family_against_a_baseline_is_those_pairs_alone():
+    pairs = family((A, B, C), margin=0.0, against={"b": "a", "c": "a"}, **TERMS)
+    assert [(pair.a, pair.b) for pair in pairs] == [("b", "a"), ("c", "a")]
+    logs = [np.log(x.values) for x in (A, B, C)]
+    p = [scipy_stats.ttest_ind(x, logs[0], equal_var=False).pvalue for x in logs[1:]]
+    assert [pair.p_holm for pair in pairs] == pytest.approx([2 * p[0], p[1]])  # Holm over two
+    assert [pair.level for pair in pairs] == pytest.approx([0.975, 0.95])
+    ends = scipy_stats.ttest_ind(logs[1], logs[0], equal_var=False).confidence_interval(0.975)
+    assert (pairs[0].low, pairs[0].high) == pytest.approx((np.exp(ends.low), np.exp(ends.high)))
+
+
+def test_baseline_without_a_sample_is_refused():
+    with pytest.raises(ValueError, match=r"against \['z'\]: expected some of"):
+        family((A, B), margin=0.0, against={"a": "z"}, **TERMS)
+
+
 def test_pair_on_its_own_is_judged_at_the_full_level():
     alone = contrast(A, C, margin=0.0, **TERMS)
     assert (alone.level, alone.verdict) == (0.95, "better")  # p 0.0405; Holm asked for 0.025

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from suite_text import GAN, HEAD, SUITES, WGAN, suite_of
 
+from bench.errors import SuiteError
 from bench.records import Amount
 from bench.suite import load_suite
 
@@ -163,3 +164,10 @@ def test_options_are_kept_beside_what_the_file_declares(tmp_path):
     assert suite.declared.variants == ("gan", "wgan")
     assert suite.declared.seeds == (0, 1, 2, 3, 4)
     assert suite_of(tmp_path, HEAD + GAN).declared is None
+
+
+def test_a_suite_that_measures_nothing_may_not_declare_by_what_it_is_judged(tmp_path):
+    nothing = f"{HEAD}evaluation.metrics = []\n"
+    assert suite_of(tmp_path, nothing + GAN).recipes["gan"].evaluation.metrics == ()
+    with pytest.raises(SuiteError, match="'fid' is not among the evaluation metrics of 'gan'"):
+        suite_of(tmp_path, f'{nothing}primary.metric = "fid"\n{GAN}')

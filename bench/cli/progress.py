@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
+from bench.costs import RUN_COSTS
 from bench.records import FINISHED, Group, Progress, RunResult, RunRow
 
 if TYPE_CHECKING:
@@ -81,6 +82,9 @@ class Lines:
         return "" if value is None else self.value(value)
 
     def _last(self, result: RunResult) -> float | None:
+        if cost := RUN_COSTS.get(self._metric):
+            value: float | None = getattr(result.run, cost.column)
+            return value
         values = [row.value for row in result.metrics if row.metric == self._metric]
         return values[-1] if values else None
 

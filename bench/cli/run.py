@@ -12,7 +12,7 @@ from bench.cli.base import JsonOption, ResultsOption, console, print_json, print
 from bench.errors import NotComparable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bench.api import Preview
     from bench.records import RunRow, RunSpec
@@ -101,7 +101,7 @@ def _run(suite: Suite, json: bool, **options: Any) -> int:
     out = console(stderr=json)  # with --json, the output is the answer alone
     finished = frozenset() if options["fresh"] else store.finished(options["results"], suite.name)
     specs = plan.expand(suite)
-    groups = plan.groups(plan.pending(specs, finished), suite.name)
+    groups = plan.pending(plan.groups(specs, suite.name, timed=suite.timed), finished)
     judged = next(iter(suite.recipes.values())).evaluation
     called = metric_label(suite.primary.metric, judged.extractor)
     show = (Bars if out.is_terminal else Lines)(out, groups, suite.primary.metric, called)
@@ -143,7 +143,8 @@ def _print_comparison(suite: Suite, summary: Summary, root: Path) -> None:
     from bench.reporting.numbers import count, duration, interval, number
 
     costs = {row.variant: row for row in summary.costs}
-    header = ["variant", summary.metric_label, "95 % interval", "seeds", "ms a step", "cost"]
+    counted = "timings" if summary.costly else "seeds"
+    header = ["variant", summary.metric_label, "95 % interval", counted, "ms a step", "cost"]
     cells = summary.readings[0].line.cells if summary.readings else ()
     rows = [
         [
@@ -183,7 +184,7 @@ def _preview(suite: Suite, json: bool, **options: Any) -> int:
             }
             for spec in found.specs
         ]
-        print_json({"runs": runs, "seconds": found.total})
+        print_json({"runs": runs, "seconds": found.total, "workers": len(found.workers)})
         return 0
     print_table(
         ["run", "device", "standing", "run_id"],
@@ -191,7 +192,21 @@ def _preview(suite: Suite, json: bool, **options: Any) -> int:
     )
     about = f", {_about(found.total)}" if found.seconds else ""
     print_line(f"{len(found.seconds)} of {len(found.specs)} runs to do{about}")
+    for line in _at_once(found):
+        print_line(line)
     return 0
+
+
+def _at_once(found: Preview) -> Iterator[str]:
+    """How many workers there would be on each kind of device, and what keeps them so few."""
+    from bench.environment import cores
+    from bench.reporting.numbers import plural
+
+    for kind in dict.fromkeys(place.device.partition(":")[0] for place in found.workers):
+        own = [place for place in found.workers if place.device.partition(":")[0] == kind]
+        words = f"{plural(len(own), 'worker')} of {plural(own[0].threads, 'thread')} on {kind}"
+        limit = f"; no more, since {found.limited}" if found.limited else ""
+        yield f"{words} ({plural(cores(), 'core')}{limit})" if kind == "cpu" else words
 
 
 def _standing(spec: RunSpec, found: Preview) -> str:

@@ -3,18 +3,23 @@
 Format history of the JSON (`FORMAT_VERSION`):
 
     1  the first
+    2  a suite has baselines, a metric's line a cost, a variant's cost utilisation
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from bench.costs import RunCost
 from bench.records import Direction
 from bench.stats import Contrast, Description, Scale
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+
+MANY = 8
+"""Variants, beyond which each is a row where it would else be a column."""
 
 At = Literal["final", "best"]
 
@@ -39,6 +44,10 @@ class Declaration:
     """Options of `bench run` that these runs were made with, as a shell would pass them."""
     changed_from: str | None = None
     """The primary of before, in words, where it was changed after runs had finished."""
+    against: Mapping[str, Any] | None = None
+    """The settings that make a variant a baseline; None: every pair is compared."""
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    """Variant → the one it is compared with."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,8 @@ class MetricLine:
     reference: str
     floor: float | None
     cells: tuple[Cell, ...]
+    cost: RunCost | None = None
+    """Where the values are what runs cost: one a group, at no evaluation and from no samples."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +150,41 @@ class Cost:
     """Evaluation time over training time."""
     compile_seconds: float | None
     peak_memory_bytes: float | None
+    utilisation: float | None
+    """The share of the machine's rate of matrix products that a step alone reaches."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One variant beside its baseline, or the baseline itself."""
+
+    variant: str
+    label: str
+    """By what it differs from the baseline: `compiled bf16`, `compiled in groups of 4`."""
+    engine: str
+    precision: str
+    group: int
+    cell: Cell
+    contrast: Contrast | None
+    """Against the baseline, better where it is higher for a cost that has an inverse: of two step
+    times the ratio of speeds.  None for the baseline."""
+    word: str
+    """The verdict: `faster`, `slower`, `equal`, `not decided`; empty for the baseline."""
+    utilisation: float | None
+    peak_memory_bytes: float | None
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One baseline and every variant that is compared with it."""
+
+    label: str
+    """What they have in common: `MLP, WGAN, batch 64`."""
+    sentence: str
+    line: MetricLine
+    """What is compared, of these variants alone."""
+    cases: tuple[Case, ...]
+    """The baseline first."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +221,8 @@ class Summary:
     """What stands right below the verdict: runs that are missing, what it cannot say, cost."""
     warnings: tuple[str, ...]
     """What is said loudly: mixed environments, engines that were not the declared ones."""
+    baselines: tuple[Baseline, ...]
+    """Every variant beside the one it is compared with; none where every pair is compared."""
     lines: tuple[MetricLine, ...]
     shares: tuple[Shares, ...]
     costs: tuple[Cost, ...]
@@ -187,8 +235,36 @@ class Summary:
 
     @property
     def verdict(self) -> str:
-        """The verdict in words: the headline and a sentence a pair, as the suite declared it."""
-        return "\n".join((self.headline, *(self.readings[0].sentences if self.readings else ())))
+        """The verdict in words: the headline, and what stands behind it."""
+        return "\n".join((self.headline, *self.sentences))
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """A sentence a pair, or one a baseline, as the suite declared it."""
+        if self.baselines:
+            return tuple(baseline.sentence for baseline in self.baselines)
+        return self.readings[0].sentences if self.readings else ()
+
+    @property
+    def others(self) -> tuple[MetricLine, ...]:
+        """The metrics that are not told beside baselines."""
+        told = self.declaration.metric if self.baselines else ""
+        return tuple(line for line in self.lines if line.metric != told)
+
+    @property
+    def costly(self) -> bool:
+        """Whether what runs cost is compared."""
+        return bool(self.readings) and self.readings[0].line.cost is not None
+
+    @property
+    def many(self) -> bool:
+        """Whether there are more variants than a table has room for side by side."""
+        return len(self.recipes) > MANY
+
+    @property
+    def utilised(self) -> bool:
+        """Whether it is known of any variant how much of the machine it uses."""
+        return any(row.utilisation is not None for row in self.costs)
 
     @property
     def variants(self) -> tuple[str, ...]:

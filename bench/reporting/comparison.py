@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from statistics import median
+from typing import TypedDict
 
 import pandas as pd
 
+from bench.costs import RUN_COSTS, RunCost
 from bench.errors import NotComparable
 from bench.records import Direction
 from bench.registry import label
 from bench.reporting.base import At, Cell, MetricLine, Shares
-from bench.reporting.frames import Frames, floor_of, read, vectors
-from bench.stats import Contrast, Sample, Scale, describe, family, scale_for
+from bench.reporting.frames import Frames, floor_of, one_a_group, read, read_cost, vectors
+from bench.stats import Better, Contrast, Sample, Scale, describe, family, scale_for
+
+
+class _Terms(TypedDict):
+    """On what terms two variants are compared."""
+
+    better: Better
+    margin: float
+    scale: Scale
 
 
 def metric_label(metric: str, extractor: str) -> str:
     """`FID (digits)`: a bare FID would be quoted against numbers of another extractor."""
+    if metric in RUN_COSTS:
+        return RUN_COSTS[metric].label
     named = label("metrics", metric)
     return f"{named} ({label('extractors', extractor)})" if extractor else named
 
@@ -25,11 +37,14 @@ def lines(frames: Frames, primary: str) -> tuple[MetricLine, ...]:
     parts = {f"{stem}_{i}" for stem, indices in vectors(frames.metrics).items() for i in indices}
     names = [str(name) for name in frames.metrics["metric"].unique() if name not in parts]
     ordered = sorted(names, key=lambda name: name != primary)
-    return tuple(line(frames, name, "final") for name in ordered)
+    costs = [primary] if primary in RUN_COSTS else []
+    return tuple(line(frames, name, "final") for name in [*costs, *ordered])
 
 
 def line(frames: Frames, metric: str, at: At) -> MetricLine:
-    """One metric over all variants, read at the last or the best evaluation."""
+    """One metric over all variants, read at the last or the best evaluation; or a cost of runs."""
+    if metric in RUN_COSTS:
+        return _cost_line(frames, metric, RUN_COSTS[metric])
     rows = frames.metrics[frames.metrics["metric"] == metric]
     values = read(rows, frames.variants, at)
     better: Direction = rows["better"].iloc[0]
@@ -55,32 +70,74 @@ def line(frames: Frames, metric: str, at: At) -> MetricLine:
     )
 
 
+def _cost_line(frames: Frames, name: str, cost: RunCost) -> MetricLine:
+    values = read_cost(frames, cost.column)
+    scale = scale_for([value for cell in values.values() for _, value in cell], unit=cost.unit)
+    cells = tuple(
+        Cell(v, values[v], describe(_sample(frames, v, values[v], cost), scale=scale))
+        for v in frames.variants
+    )
+    return MetricLine(
+        metric=name,
+        label=cost.label,
+        unit=cost.unit,
+        better=cost.better,
+        scale=scale,
+        samples=0,
+        extractor="",
+        extractor_sha256="",
+        layer="",
+        reference="",
+        floor=None,
+        cells=cells,
+        cost=cost,
+    )
+
+
 def scale_of(better: Direction, unit: str, values: list[float]) -> Scale:
     """Ratios for positive metrics; differences for bounded ones and distances to a reference."""
     return "raw" if better == "near_reference" else scale_for(values, unit=unit)
 
 
-def _sample(frames: Frames, variant: str, values: tuple[tuple[int, float], ...]) -> Sample:
-    diverged = int((frames.of(variant)["status"] == "diverged").sum())
+def observations(frames: Frames, variant: str, cost: RunCost | None) -> pd.DataFrame:
+    """The runs of a variant that are observations: every one, or one a group for a cost."""
+    runs = frames.of(variant)
+    return runs if cost is None else one_a_group(runs)
+
+
+def _sample(
+    frames: Frames,
+    variant: str,
+    values: tuple[tuple[int, float], ...],
+    cost: RunCost | None = None,
+) -> Sample:
+    diverged = int((observations(frames, variant, cost)["status"] == "diverged").sum())
     return Sample(variant, tuple(value for _, value in values), diverged)
 
 
 def contrasts(frames: Frames, found: MetricLine, margin: float) -> tuple[Contrast, ...]:
     """Every pair of variants on one metric, the better median first in each.
 
-    A relative margin on the raw scale is that share of what real data gets.  Raises
-    `NotComparable` for a metric that should be near a reference of which nothing is known.
+    Where variants have baselines, each with its own alone, in their order.  A relative margin on
+    the raw scale is that share of what real data gets.  Raises `NotComparable` for a metric that
+    should be near a reference of which nothing is known.
     """
     ranked = [_turned(found, cell) for cell in ranking(found)]
-    samples = [_sample(frames, cell.variant, cell.values) for cell in ranked]
+    samples = [_sample(frames, cell.variant, cell.values, found.cost) for cell in ranked]
+    terms = _terms(found, margin)
+    if frames.baselines is not None:
+        return family(samples, against=frames.baselines, **terms)
     if sum(bool(sample.values or sample.diverged) for sample in samples) < 2:
         return ()
-    return family(
-        [sample for sample in samples if sample.values or sample.diverged],
-        better="higher" if found.better == "higher" else "lower",
-        margin=absolute_margin(found, margin),
-        scale=found.scale,
-    )
+    return family([sample for sample in samples if sample.values or sample.diverged], **terms)
+
+
+def _terms(found: MetricLine, margin: float) -> _Terms:
+    return {
+        "better": "higher" if found.better == "higher" else "lower",
+        "margin": absolute_margin(found, margin),
+        "scale": found.scale,
+    }
 
 
 def absolute_margin(found: MetricLine, margin: float) -> float:

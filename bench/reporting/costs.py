@@ -30,7 +30,7 @@ def _completed(frames: Frames, variant: str) -> pd.DataFrame:
 
 def _cost(frames: Frames, variant: str) -> float | None:
     runs = _completed(frames, variant)
-    return _middle(_numeric(runs, "generator_steps") * _numeric(runs, "solo_step_ms") / 1000)
+    return _middle(_numeric(runs, "generator_steps") * _numeric(runs, "step_ms") / 1000)
 
 
 def _row(
@@ -46,7 +46,7 @@ def _row(
         generator_steps=of("generator_steps"),
         critic_steps=of("critic_steps"),
         images=of("images"),
-        step_ms=of("solo_step_ms"),
+        step_ms=of("step_ms"),
         cost=cost,
         ratio=cost / least if cost is not None and least else None,
         at_equal_cost=None if least is None else median_within(frames, metric, variant, least),
@@ -55,6 +55,7 @@ def _row(
         eval_share=_middle(_numeric(runs, "eval_seconds") / _numeric(runs, "train_seconds")),
         compile_seconds=of("compile_seconds"),
         peak_memory_bytes=of("peak_memory_bytes"),
+        utilisation=of("utilisation"),
     )
 
 
@@ -76,7 +77,7 @@ def sentence(found: tuple[Cost, ...], label: str) -> str:
     parts = [f"{first.variant} {duration(first.cost)}"]
     parts += [f"{r.variant} {duration(r.cost)} ({number(r.ratio)}×)" for r in known[1:]]
     text = f"Cost of training (steps × step time measured alone): {', '.join(parts)}."
-    if len(known) == 1:
+    if len(known) == 1 or all(row.at_equal_cost is None for row in known):
         return text
     reached = [
         f"{row.variant} {number(row.at_equal_cost)}"

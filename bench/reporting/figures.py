@@ -73,7 +73,8 @@ class Quantity:
 
 def primary(of: Subject) -> list[str]:
     """The primary metric against steps, images and cost; a thin line a seed, the median bold."""
-    return [_along(of, each.line, axis, WIDE) for each in of.summary.readings[:1] for axis in AXES]
+    read = [each.line for each in of.summary.readings[:1] if each.line.cost is None]
+    return [_along(of, line, axis, WIDE) for line in read for axis in AXES]
 
 
 def others(of: Subject) -> list[str]:

@@ -20,11 +20,13 @@ def span(contrasts: Sequence[Contrast]) -> tuple[float, float]:
     return min([*places, *edges, -1e-9]), max([*places, *edges, 1e-9])
 
 
-def forest(pair: Contrast, reach: tuple[float, float], colors: tuple[str, str]) -> Markup:
+def forest(
+    pair: Contrast, reach: tuple[float, float], colors: tuple[str, str], *, small: bool = False
+) -> Markup:
     """The interval as a bar, the effect as a point, the margin as a band around no difference.
 
     `reach` is the family's `span`; `colors` are those of `a` and `b`, and the bar takes that of
-    the one it speaks for.
+    the one it speaks for.  `small`: without words, for a table that has them.
     """
     left, right = reach
 
@@ -35,18 +37,19 @@ def forest(pair: Contrast, reach: tuple[float, float], colors: tuple[str, str]) 
     parts = [
         f'<rect class="margin" x="{edge}" y="2" width="{2 * (middle - edge):.1f}" height="28"/>',
         f'<path class="none" d="M{middle} 2V30"/>',
-        _text(middle, _nothing(pair)),
+        *([] if small else [_text(middle, _nothing(pair))]),
     ]
     if len(known := _known(pair)) == 3:
         low, centre, high = (x(_place(pair, value)) for value in known)
         hue = colors[0] if (centre < middle) == (pair.better == "lower") else colors[1]
         parts.append(f'<path d="M{low} {y}H{high}" stroke="{hue}" stroke-width="3"/>')
         parts.append(f'<circle cx="{centre}" cy="{y}" r="5" fill="{hue}"/>')
-        if abs(centre - middle) > 78:
+        if abs(centre - middle) > 78 and not small:
             parts.append(_text(centre, effect(pair).partition(" ")[0]))
     label = escape(f"{pair.a} against {pair.b}: {effect(pair)}")
+    height = 32 if small else HEIGHT
     return Markup(
-        f'<svg class="forest" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">'
+        f'<svg class="forest" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">'
         f"{''.join(parts)}</svg>"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -43,8 +43,14 @@ class Frames:
     metrics: pd.DataFrame
     variants: tuple[str, ...]
     """Declared order first, then whatever else has runs."""
+    baselines: Mapping[str, str] | None
+    """Variant → the one it is compared with, on the same device; None: every pair is compared."""
     missing: tuple[tuple[str, int], ...]
     """(variant, seed) of each declared run of which there is no trace."""
+
+    def without_rows(self) -> Frames:
+        """The runs alone: nothing of how they trained."""
+        return replace(self, curves=self.curves.iloc[:0], metrics=self.metrics.iloc[:0])
 
     def of(self, variant: str) -> pd.DataFrame:
         """The runs of one variant."""
@@ -62,7 +68,7 @@ def select(results: Results, declaration: Declaration) -> Frames:
     called = [names[cell] for cell in _cells(runs)]
     runs["variant"] = pd.Series(called, index=runs.index, dtype=runs["variant"].dtype)
     _one_recipe_each(runs, declaration.name)
-    runs["solo_step_ms"] = _step_times(runs)
+    runs["step_ms"] = _step_times(runs)
     metrics = _with_run(results.metrics, runs)
     _one_provenance_each(metrics, declaration.name)
     return Frames(
@@ -70,6 +76,7 @@ def select(results: Results, declaration: Declaration) -> Frames:
         curves=_with_run(results.curves, runs),
         metrics=metrics,
         variants=tuple(names.values()),
+        baselines=_baselines(names, declaration),
         missing=_missing(runs, names, declaration),
     )
 
@@ -96,6 +103,18 @@ def _names(runs: pd.DataFrame, declaration: Declaration) -> dict[tuple[str, str]
     return names
 
 
+def _baselines(
+    names: Mapping[tuple[str, str], str], declaration: Declaration
+) -> dict[str, str] | None:
+    if declaration.against is None:
+        return None
+    return {
+        called: names[baseline, device]
+        for (variant, device), called in names.items()
+        if (baseline := declaration.baselines.get(variant, "")) and (baseline, device) in names
+    }
+
+
 def _missing(
     runs: pd.DataFrame, names: Mapping[tuple[str, str], str], declaration: Declaration
 ) -> tuple[tuple[str, int], ...]:
@@ -112,7 +131,10 @@ def _missing(
 
 
 def _step_times(runs: pd.DataFrame) -> pd.Series[float]:
-    """The step time measured alone, by run: its own, else its variant's, which is timed once."""
+    """The step time measured alone, by run: its own, else its variant's, which is timed once.
+
+    For costs only: a comparison of step times takes those that were measured.
+    """
     own = pd.to_numeric(runs["solo_step_ms"], errors="coerce").astype(float)
     return own.fillna(own.groupby(runs["variant"]).transform("median"))
 
@@ -142,9 +164,9 @@ def different(recipes: list[dict[str, Any]]) -> list[str]:
 
 
 def _with_run(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    about = runs[["run_id", "variant", "seed", "status", "solo_step_ms"]]
+    about = runs[["run_id", "variant", "seed", "status", "step_ms"]]
     merged = rows.merge(about, on="run_id", how="inner")
-    milliseconds = pd.to_numeric(merged["solo_step_ms"], errors="coerce")
+    milliseconds = pd.to_numeric(merged["step_ms"], errors="coerce")
     return merged.assign(cost=merged["generator_step"] * milliseconds / 1000)
 
 
@@ -192,6 +214,28 @@ def read(rows: pd.DataFrame, variants: tuple[str, ...], at: At) -> Values:
         )
         for variant in variants
     }
+
+
+def read_cost(frames: Frames, column: str) -> Values:
+    """What runs cost, one value a group: its members were measured together, as one."""
+    rows = one_a_group(frames.runs)
+    rows = rows[(rows["status"] == "completed") & finite(rows[column])].sort_values("seed")
+    return {
+        variant: tuple(
+            (int(seed), float(value))
+            for name, seed, value in zip(rows["variant"], rows["seed"], rows[column], strict=True)
+            if name == variant
+        )
+        for variant in frames.variants
+    }
+
+
+def one_a_group(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row for each group that was trained as one stack: its first completed run, if any is."""
+    group = runs["spec"].map(lambda spec: str(json.loads(str(spec))["group"]))
+    ended = runs.assign(_group=group, _unfinished=runs["status"] != "completed")
+    ordered = ended.sort_values(["_unfinished", "seed"], kind="stable")
+    return ordered.groupby(["variant", "_group"], sort=False).head(1)
 
 
 def finite(values: pd.Series[float]) -> pd.Series[bool]:

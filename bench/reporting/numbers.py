@@ -5,6 +5,7 @@ Three significant digits, thin about everything else; a value that is not there 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import floor, isfinite, log10
 
 from bench.records import Direction
@@ -94,6 +95,11 @@ def p_value(value: float | None) -> str:
     if value is None or not isfinite(value):
         return "p unknown"
     return "p < 0.001" if value < 0.001 else f"p = {number(value, 2)}"
+
+
+def settings(found: Mapping[str, object]) -> str:
+    """Keys and their values as a sentence has them: `engine textbook and group 1`."""
+    return listed([f"{key} {value}" for key, value in found.items()])
 
 
 def plural(amount: int, noun: str) -> str:

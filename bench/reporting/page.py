@@ -30,6 +30,8 @@ class Chapter:
     key: str
     """Leads every id of the chapter."""
     summary: Summary
+    judged: bool
+    """Whether there is more to look at than what runs cost: samples, losses, metrics."""
     primary: list[str]
     curve_axes: tuple[str, ...]
     losses: list[figures.Quantity]
@@ -68,10 +70,12 @@ def render_side_by_side(suites: Sequence[tuple[Summary, Results]]) -> str:
 
 def _chapter(key: str, summary: Summary, results: Results, look: Look) -> Chapter:
     frames = select(results, summary.declaration)
-    subject = figures.Subject(frames, summary, look, key)
+    judged = not summary.costly or not frames.metrics.empty
+    subject = figures.Subject(frames if judged else frames.without_rows(), summary, look, key)
     return Chapter(
         key=key,
         summary=summary,
+        judged=judged,
         primary=figures.primary(subject),
         curve_axes=figures.curve_axes(subject),
         losses=figures.losses(subject),
@@ -79,7 +83,7 @@ def _chapter(key: str, summary: Summary, results: Results, look: Look) -> Chapte
         bars=figures.bars(subject),
         others=figures.others(subject),
         shares=[(found, figures.class_bars(subject, found)) for found in summary.shares],
-        gallery=gallery(frames, results),
+        gallery=gallery(frames, results) if judged else Gallery(()),
     )
 
 
@@ -103,6 +107,7 @@ def _environment() -> Environment:
         "percent": numbers.percent,
         "exact_percent": numbers.exact_percent,
         "memory": numbers.memory,
+        "settings": numbers.settings,
     }
     found.globals |= {
         "mark": tables.mark,

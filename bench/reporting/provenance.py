@@ -193,7 +193,8 @@ def _facts(row: pd.Series[Any]) -> dict[str, str]:
         "torch": text("torch"),
         "bench": text("bench_version"),
         "commit": text("commit")[:12] + (" with uncommitted changes" if dirty else ""),
-        "engine used": text("engine_used"),
+        # the declared engine is the recipe's own, and no fact about the machine
+        "engine used": text("engine_used") if row["engine_used"] != row["engine"] else "",
         "groups at once": text("workers"),
         "tf32": text("tf32"),
         "deterministic": text("deterministic"),

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 
+from bench.costs import RUN_COSTS
 from bench.errors import NotComparable
-from bench.reporting.base import At, Declaration, MetricLine, Reading, Recipe, Summary
-from bench.reporting.comparison import contrasts, line, lines, metric_label, shares
+from bench.reporting.base import (
+    At,
+    Baseline,
+    Cost,
+    Declaration,
+    MetricLine,
+    Reading,
+    Recipe,
+    Summary,
+)
+from bench.reporting.baselines import baselines
+from bench.reporting.baselines import headline as against
+from bench.reporting.comparison import contrasts, line, lines, metric_label, observations, shares
 from bench.reporting.costs import cheapest, costs, sentence
 from bench.reporting.frames import PROVENANCE, Frames, select
-from bench.reporting.numbers import listed, plural
+from bench.reporting.numbers import listed, plural, settings
 from bench.reporting.provenance import (
     differences,
     environments,
@@ -19,7 +33,7 @@ from bench.reporting.provenance import (
     standing,
     warnings,
 )
-from bench.reporting.verdict import headline, pair_detail, pair_sentence
+from bench.reporting.verdict import headline, noun, pair_detail, pair_sentence
 from bench.store import Results
 
 __all__ = ["Declaration", "Summary", "require_comparable", "summarize"]
@@ -33,8 +47,8 @@ def summarize(results: Results, declaration: Declaration) -> Summary:
     """
     frames = select(results, declaration)
     found = recipes(frames)
-    readings = _readings(frames, declaration)
     spent = costs(frames, declaration.metric)
+    readings, beside = _readings(frames, declaration, spent)
     machines = environments(frames)
     label = readings[0].line.label if readings else metric_label(declaration.metric, "")
     return Summary(
@@ -43,8 +57,9 @@ def summarize(results: Results, declaration: Declaration) -> Summary:
         recipes=found,
         readings=readings,
         headline=readings[0].headline if readings else _nothing(frames, label),
-        notes=_notes(frames, found, readings, sentence(spent, label)),
+        notes=_notes(frames, found, readings, _spent(declaration, spent, label)),
         warnings=warnings(frames, machines, declaration.changed_from),
+        baselines=beside,
         lines=lines(frames, declaration.metric),
         shares=shares(frames),
         costs=spent,
@@ -55,11 +70,35 @@ def summarize(results: Results, declaration: Declaration) -> Summary:
     )
 
 
-def _readings(frames: Frames, declaration: Declaration) -> tuple[Reading, ...]:
-    if not (frames.metrics["metric"] == declaration.metric).any():
-        return ()
-    other: At = "best" if declaration.at == "final" else "final"
-    return tuple(_reading(frames, declaration, at) for at in (declaration.at, other))
+def _readings(
+    frames: Frames, declaration: Declaration, spent: Sequence[Cost]
+) -> tuple[tuple[Reading, ...], tuple[Baseline, ...]]:
+    """The readings of the primary metric, and the variants beside their baselines if they have any.
+
+    A metric is read at the final and at the best evaluation, a cost once.
+    """
+    if declaration.metric in RUN_COSTS:
+        found: tuple[Reading, ...] = (_reading(frames, declaration, "final"),)
+        if not any(cell.values for cell in found[0].line.cells):
+            return (), ()
+    elif (frames.metrics["metric"] == declaration.metric).any():
+        other: At = "best" if declaration.at == "final" else "final"
+        found = tuple(_reading(frames, declaration, at) for at in (declaration.at, other))
+    else:
+        return (), ()
+    if declaration.against is None:
+        return found, ()
+    first, *others = (_beside(frames, declaration, spent, reading) for reading in found)
+    return (first[0], *(reading for reading, _ in others)), first[1]
+
+
+def _beside(
+    frames: Frames, declaration: Declaration, spent: Sequence[Cost], reading: Reading
+) -> tuple[Reading, tuple[Baseline, ...]]:
+    """A reading whose headline is about baselines; its pairs are told by baseline."""
+    found = baselines(frames, reading.line, reading.contrasts, spent)
+    told = against(reading.line, settings(declaration.against or {}), found)
+    return replace(reading, headline=told, pairs=(), details=()), found
 
 
 def _reading(frames: Frames, declaration: Declaration, at: At) -> Reading:
@@ -69,7 +108,7 @@ def _reading(frames: Frames, declaration: Declaration, at: At) -> Reading:
         at=at,
         headline=headline(found, at, pairs),
         pairs=tuple(pair_sentence(found, at, pair) for pair in pairs),
-        details=tuple(pair_detail(pair) for pair in pairs),
+        details=tuple(pair_detail(pair, noun(found)) for pair in pairs),
         line=found,
         contrasts=pairs,
     )
@@ -78,16 +117,26 @@ def _reading(frames: Frames, declaration: Declaration, at: At) -> Reading:
 def _nothing(frames: Frames, label: str) -> str:
     if frames.runs.empty:
         return "No verdict: there are no runs yet."
+    if label in {cost.label for cost in RUN_COSTS.values()}:
+        return f"No verdict: no completed run has a {label}."
+    if not any(_measures(str(spec)) for spec in frames.runs["spec"]):
+        return "No verdict: there is nothing to compare, since evaluation.metrics is empty."
     return f"No verdict: no run was evaluated by {label}."
+
+
+def _measures(spec: str) -> bool:
+    """Whether a run's spec asks for any metric."""
+    asked = json.loads(spec)["evaluation"]
+    return bool(asked["metrics"] or asked["final_metrics"])
 
 
 def _notes(
     frames: Frames, found: tuple[Recipe, ...], readings: tuple[Reading, ...], cost: str
 ) -> tuple[str, ...]:
-    said = [differences(frames), standing(found)]
+    said = [_compared(frames), standing(found)]
     if readings:
-        said.append(_without_value(found, readings[0].line))
-        said.append(_other_reading(*readings))
+        said.append(_without_value(frames, readings[0].line))
+        said += [_other_reading(*readings)] if len(readings) > 1 else []
     said.append(cost)
     return tuple(note for note in said if note)
 
@@ -100,11 +149,38 @@ def _other_reading(declared: Reading, other: Reading) -> str:
     return f"Read at the {other.at} evaluation instead: {other.headline}"
 
 
-def _without_value(found: tuple[Recipe, ...], primary: MetricLine) -> str:
+def _compared(frames: Frames) -> str:
+    """What a difference may be credited to; with baselines, what they have in common."""
+    if frames.baselines is None:
+        return differences(frames)
+    alone = [
+        name
+        for name in frames.variants
+        if name not in frames.baselines and name not in frames.baselines.values()
+    ]
+    rest = f" Without one, and compared with nothing: {listed(alone)}." if alone else ""
+    return (
+        "Each variant is compared with its baseline alone, which has the same data, network, "
+        f"objective, optimiser, schedule, initialisation, critic steps and batch size.{rest}"
+    )
+
+
+def _spent(declaration: Declaration, spent: tuple[Cost, ...], label: str) -> str:
+    """The cost of each variant, where that is not what is compared anyway."""
+    return "" if declaration.metric in RUN_COSTS else sentence(spent, label)
+
+
+def _without_value(frames: Frames, primary: MetricLine) -> str:
+    completed = {
+        cell.variant: int(
+            (observations(frames, cell.variant, primary.cost)["status"] == "completed").sum()
+        )
+        for cell in primary.cells
+    }
     lacking = {
-        recipe.name: recipe.completed - len(cell.values)
-        for recipe, cell in zip(found, primary.cells, strict=True)
-        if recipe.completed > len(cell.values)
+        cell.variant: completed[cell.variant] - len(cell.values)
+        for cell in primary.cells
+        if completed[cell.variant] > len(cell.values)
     }
     if not lacking:
         return ""
@@ -117,10 +193,10 @@ def require_comparable(summaries: Sequence[Summary]) -> None:
     primaries = [(s.declaration.name, s.readings[0].line) for s in summaries if s.readings]
     for name, other in primaries[1:]:
         first_name, first = primaries[0]
-        for field, noun in {"metric": "primary metrics", **PROVENANCE}.items():
+        for field, called in {"metric": "primary metrics", **PROVENANCE}.items():
             a, b = getattr(first, field), getattr(other, field)
             if a != b:
                 raise NotComparable(
-                    f"{first_name} and {name} have different {noun} ({a} and {b}); expected the "
+                    f"{first_name} and {name} have different {called} ({a} and {b}); expected the "
                     "same: render a report for each"
                 )

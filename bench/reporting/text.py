@@ -9,12 +9,13 @@ from math import isfinite
 from statistics import median
 from typing import Any
 
-from bench.reporting.base import FORMAT_VERSION, MetricLine, Recipe, Shares, Summary
+from bench.reporting.base import FORMAT_VERSION, Baseline, MetricLine, Recipe, Shares, Summary
 from bench.reporting.numbers import (
     ARROWS,
     NONE,
     count,
     duration,
+    effect,
     interval,
     memory,
     number,
@@ -53,16 +54,17 @@ def _suite(summary: Summary) -> str:
         f"# {_plain(declared.title)}",
         f"**{_plain(summary.headline)}**",
         *(f"> **Warning:** {_plain(warning)}" for warning in summary.warnings),
-        _bullets(summary.readings[0].sentences if summary.readings else ()),
+        _bullets(summary.sentences),
         _bullets(summary.notes),
         "## Comparison",
+        *(block for baseline in summary.baselines for block in _baseline(baseline)),
         _comparison(summary),
         *(block for shares in summary.shares for block in _shares(shares, summary.variants)),
         "## Cost and speed",
         _costs(summary),
         *_failures(summary),
         "## Recipes",
-        _recipes(summary.recipes),
+        _recipes(summary.recipes, many=summary.many),
         "## Environment",
         _bullets(
             f"{plural(each.runs, 'run')}: " + ", ".join(f"{k} {v}" for k, v in each.facts.items())
@@ -75,9 +77,37 @@ def _suite(summary: Summary) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
+def _baseline(baseline: Baseline) -> Iterable[str]:
+    """The variants beside one baseline, which comes first."""
+    line = baseline.line
+    yield f"### {_plain(baseline.label)}"
+    value = f"{line.label.capitalize()}, {line.unit}"
+    ratio = line.cost.inverse.capitalize() if line.cost else "Against the first"
+    header = ["Engine", "Precision", "Group", value, "95 % interval", ratio, "Verdict"]
+    rows = [
+        [
+            case.engine or case.variant,
+            case.precision or NONE,
+            count(case.group),
+            number(case.cell.description.median),
+            interval(case.cell.description.interval),
+            effect(case.contrast) if case.contrast else "the measure",
+            case.word or NONE,
+            percent(case.utilisation),
+            memory(case.peak_memory_bytes),
+            case.variant,
+        ]
+        for case in baseline.cases
+    ]
+    yield _table([*header, "Utilisation", "Memory", "Variant"], rows)
+
+
 def _comparison(summary: Summary) -> str:
+    """Every metric of every variant; one told beside baselines already is not told again."""
+    rows = [row for line in summary.others for row in _line(line)]
+    if not rows:
+        return "" if summary.baselines else "No run has been evaluated."
     header = ["Metric", "Variant", "Median", "95 % interval", "Seeds", "Real data"]
-    rows = [row for line in summary.lines for row in _line(line)]
     return _table(header, rows)
 
 
@@ -114,22 +144,23 @@ def _middle(shares: Shares, variant: str, place: int) -> float | None:
 
 def _costs(summary: Summary) -> str:
     at = f"{summary.metric_label} at {duration(summary.equal_cost)}"
-    header = ["Variant", "Step alone", "Steps", "Cost", at, "Images/s", "Compile", "Eval", "Memory"]
-    rows = [
-        [
-            row.variant,
-            f"{number(row.step_ms)} ms",
-            count(row.generator_steps),
-            duration(row.cost),
-            number(row.at_equal_cost),
-            number(row.images_per_second),
-            duration(row.compile_seconds),
-            percent(row.eval_share, 1),
-            memory(row.peak_memory_bytes),
-        ]
-        for row in summary.costs
-    ]
-    return _table(header, rows)
+    columns = {
+        "Variant": [row.variant for row in summary.costs],
+        "Step alone": [f"{number(row.step_ms)} ms" for row in summary.costs],
+        "Utilisation": [percent(row.utilisation) for row in summary.costs],
+        "Steps": [count(row.generator_steps) for row in summary.costs],
+        "Cost": [duration(row.cost) for row in summary.costs],
+        at: [number(row.at_equal_cost) for row in summary.costs],
+        "Images/s": [number(row.images_per_second) for row in summary.costs],
+        "Compile": [duration(row.compile_seconds) for row in summary.costs],
+        "Eval": [percent(row.eval_share, 1) for row in summary.costs],
+        "Memory": [memory(row.peak_memory_bytes) for row in summary.costs],
+    }
+    if not summary.utilised:
+        del columns["Utilisation"]
+    if summary.costly:
+        del columns[at]
+    return _table(list(columns), zip(*columns.values(), strict=True))
 
 
 def _failures(summary: Summary) -> list[str]:
@@ -141,11 +172,13 @@ def _failures(summary: Summary) -> list[str]:
     return ["## Runs without a result", _table(["Variant", "Seed", "Status", "Step", "Why"], rows)]
 
 
-def _recipes(recipes: Sequence[Recipe]) -> str:
+def _recipes(recipes: Sequence[Recipe], *, many: bool) -> str:
     headings = dict.fromkeys(heading for each in recipes for heading in each.parts)
     rows = [[heading, *(each.parts.get(heading, NONE) for each in recipes)] for heading in headings]
-    runs = ["Runs", *(_runs(each) for each in recipes)]
-    return _table(["", *(each.name for each in recipes)], [*rows, runs])
+    table = [["", *(each.name for each in recipes)], *rows, ["Runs", *map(_runs, recipes)]]
+    if many:  # a variant a row: a page is longer than it is wide
+        table = [list(row) for row in zip(*table, strict=True)]
+    return _table(table[0], table[1:])
 
 
 def _runs(recipe: Recipe) -> str:

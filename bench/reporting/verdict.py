@@ -37,7 +37,7 @@ def headline(line: MetricLine, at: At, contrasts: Sequence[Contrast]) -> str:
         return (
             f"One recipe alone, {only.variant}: median {what} "
             f"{number(only.description.median)} {interval(only.description.interval)} over "
-            f"{plural(len(only.values), 'seed')}; there is nothing to compare it with."
+            f"{plural(len(only.values), noun(line))}; there is nothing to compare it with."
         )
     if not contrasts:
         return f"Nothing to compare: only {with_value[0].variant} has a value."
@@ -66,7 +66,14 @@ def _found(line: MetricLine, what: str, contrasts: Sequence[Contrast]) -> str:
     return _undecided(line, what, contrasts)
 
 
+def noun(line: MetricLine) -> str:
+    """What one observation is: a seed; of what groups cost, a group that was timed."""
+    return "timing" if line.cost else "seed"
+
+
 def _what(line: MetricLine, at: At) -> str:
+    if line.cost:
+        return line.label
     return f"final {line.label}" if at == "final" else f"{line.label} at the best evaluation"
 
 
@@ -80,7 +87,8 @@ def _won(line: MetricLine, what: str, pairs: list[Contrast], best: str) -> str:
     cell = next(cell for cell in line.cells if cell.variant == best)
     return (
         f"Of these {len(line.cells)} recipes, {best} reached the {_EXTREME[line.better]} {what}: "
-        f"a median of {number(cell.description.median)} over {plural(len(cell.values), 'seed')}, "
+        f"a median of {number(cell.description.median)} over "
+        f"{plural(len(cell.values), noun(line))}, "
         f"{listed([_ahead(line, pair) for pair in own])}"
     )
 
@@ -132,9 +140,11 @@ def _not_beaten(ahead: list[str], contrasts: Sequence[Contrast]) -> str:
 
 def pair_sentence(line: MetricLine, at: At, pair: Contrast) -> str:
     """Who did better of two recipes, by how much, with interval and margin."""
+    gain, loss = (line.cost.gain, line.cost.loss) if line.cost else ("better", "worse")
+    verb = "is" if line.cost else "did"
     opening = {
-        "better": f"The recipe {pair.a} did better than {pair.b}",
-        "worse": f"The recipe {pair.a} did worse than {pair.b}",
+        "better": f"The recipe {pair.a} {verb} {gain} than {pair.b}",
+        "worse": f"The recipe {pair.a} {verb} {loss} than {pair.b}",
         "equal": f"The recipes {pair.a} and {pair.b} are equal",
         "not_enough_evidence": f"Not enough evidence between {pair.a} and {pair.b}",
     }[pair.verdict]
@@ -143,9 +153,9 @@ def pair_sentence(line: MetricLine, at: At, pair: Contrast) -> str:
     return f"{opening}: {_evidence(line, at, pair)}."
 
 
-def pair_detail(pair: Contrast) -> str:
+def pair_detail(pair: Contrast, observation: str = "seed") -> str:
     """What stands behind the sentence: level, chance and p-values, and what they cannot show."""
-    parts = (_level(pair), _test(pair), _chance(pair), _limits(pair))
+    parts = (_level(pair), _test(pair), _chance(pair), _limits(pair, observation))
     return " ".join(part for part in parts if part)
 
 
@@ -214,7 +224,7 @@ def _chance(pair: Contrast) -> str:
     )
 
 
-def _limits(pair: Contrast) -> str:
+def _limits(pair: Contrast, observation: str) -> str:
     """What these seeds could not have shown, whatever they had been."""
     said = []
     if pair.smallest_p is not None and pair.smallest_p > SIGNIFICANT:
@@ -222,7 +232,8 @@ def _limits(pair: Contrast) -> str:
         least = f"{pair.smallest_p:.2f}"
         said.append(f"Ranks alone cannot be significant: smallest p with {sides} is {least}.")
     if pair.seeds_needed is not None:
-        said.append(f"About {plural(pair.seeds_needed, 'seed')} each would probably decide.")
+        needed = plural(pair.seeds_needed, observation)
+        said.append(f"About {needed} each would probably decide.")
     return " ".join(said)
 
 
@@ -234,8 +245,10 @@ def _counts(line: MetricLine) -> str:
     """`5 seeds each`, or how many of each."""
     numbers = {len(cell.values) for cell in line.cells}
     if len(numbers) == 1:
-        return f"{plural(numbers.pop(), 'seed')} each"
-    return ", ".join(f"{cell.variant} {plural(len(cell.values), 'seed')}" for cell in line.cells)
+        return f"{plural(numbers.pop(), noun(line))} each"
+    return ", ".join(
+        f"{cell.variant} {plural(len(cell.values), noun(line))}" for cell in line.cells
+    )
 
 
 def margin(line: MetricLine, value: float) -> str:

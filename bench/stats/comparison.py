@@ -21,19 +21,21 @@ equal: relative on `log` (0.10: a ratio between 1/1.1 and 1.1), in the metric's 
 **Without any spread** in either sample (all seeds hold 10 of 10 modes) the interval is a point
 and proves nothing; its verdict stands only with enough seeds for the exact rank test to reach α.
 
-**A family** is every pair of a suite's variants on one metric.  Holm's (1979) step-down procedure
-gives the pair with the smallest p-value α/k, the next α/(k − 1), and so on until one does not
-decide; that one and the rest share their level.  A pair's p-value is the smallest α that would
-give it a verdict.  Each pair shows its interval at its own level, so an interval and a verdict
-never contradict each other, except where `grounds` says that diverged runs or missing spread hold
-a verdict back.  Holm's proof is about one hypothesis a pair; that a wrong verdict of any of the
-three kinds is as rare is simulated in the tests, with differences around the margin and far off.
+**A family** is every pair of a suite's variants on one metric, or, where each has a baseline, every
+variant with its baseline (pairs that share one are not independent, which Holm's does not ask).
+Holm's (1979) step-down procedure gives the pair with the smallest p-value α/k, the next α/(k − 1),
+and so on until one does not decide; that one and the rest share their level.  A pair's p-value is
+the smallest α that would give it a verdict.  Each pair shows its interval at its own level, so an
+interval and a verdict never contradict each other, except where `grounds` says that diverged runs
+or missing spread hold a verdict back.  Holm's proof is about one hypothesis a pair; that a wrong
+verdict of any of the three kinds is as rare is simulated in the tests, with differences around the
+margin and far off.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, count
@@ -66,27 +68,38 @@ def contrast(  # noqa: PLR0913 - two samples and the four terms of their compari
     return family((a, b), better=better, margin=margin, scale=scale, level=level)[0]
 
 
-def family(
+def family(  # noqa: PLR0913 - what is compared, and the five terms of it
     samples: Sequence[Sample],
     *,
     better: Better,
     margin: float,
     scale: Scale,
     level: float = 0.95,
+    against: Mapping[str, str] | None = None,
 ) -> tuple[Contrast, ...]:
     """Every pair of the samples, in their order; the chance of a wrong one is at most 1 − `level`.
 
-    Raises `ValueError` for a margin below 0, a level outside (0, 1) or a variant given twice.
+    With `against` (variant → baseline) only these pairs.  Raises `ValueError` for a margin below 0,
+    a level outside (0, 1), a variant given twice, or one in `against` of which there is no sample.
     """
     names = [sample.variant for sample in samples]
     if len(set(names)) < len(names):
         raise ValueError(f"variants {names}: expected each once")
+    if absent := {name for pair in (against or {}).items() for name in pair} - set(names):
+        raise ValueError(f"against {sorted(absent)}: expected some of {names}")
     if not margin >= 0 or not 0 < level < 1:
         raise ValueError(f"margin {margin}, level {level}: expected margin ≥ 0, 0 < level < 1")
-    pairs = [_Pair(a, b, better, margin, scale) for a, b in combinations(samples, 2)]
+    of = dict(zip(names, samples, strict=True))
+    chosen = combinations(samples, 2) if against is None else _paired(of, against)
+    pairs = [_Pair(a, b, better, margin, scale) for a, b in chosen]
     return tuple(
         pair.contrast(*shares) for pair, shares in zip(pairs, _holm(pairs, 1 - level), strict=True)
     )
+
+
+def _paired(of: Mapping[str, Sample], against: Mapping[str, str]) -> list[tuple[Sample, Sample]]:
+    """Each variant with its baseline."""
+    return [(of[name], of[baseline]) for name, baseline in against.items()]
 
 
 @dataclass(frozen=True)

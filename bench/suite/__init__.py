@@ -30,6 +30,7 @@ from bench.suite.matrix import cells
 from bench.suite.models import Cell, Matrix, Primary, Suite, Variant
 from bench.suite.overrides import read_overrides
 from bench.suite.positions import Source, read
+from bench.suite.primary import baselines, unmeasured
 from bench.suite.sweeps import Draft, drafts, split, sweeps
 from bench.suite.variants import BUILT_IN, resolve, shared_problems
 
@@ -85,7 +86,8 @@ def _suite(
     found, asked = cells(made, matrix, own)
     asked = _chosen(found, asked, variants, seeds, devices)
     recipes = _recipes(source, sets, written, found, asked)
-    refuse(_unmeasured(source, settings, primary, recipes))
+    refuse(unmeasured(source, settings, primary, recipes))
+    all_asked = not variants and not devices and seeds is None
     return Suite(
         name=name,
         title=title,
@@ -95,6 +97,7 @@ def _suite(
         primary=primary,
         recipes=recipes,
         cells=tuple(asked),
+        baselines=baselines(source, settings, primary.against, recipes, whole=all_asked),
         seeds=tuple(sorted({cell.seed for cell in asked}, key=_places(matrix.seeds))),
         devices=tuple(dict.fromkeys(cell.device for cell in asked)),
     )
@@ -215,17 +218,3 @@ def _swept_in_vain(draft: Draft, variant: Variant, others: Iterable[Variant]) ->
             same = f"{other.name!r} and {variant.name!r} come out the same"
             text = f"{same}; something, perhaps a --set, replaces what is swept"
             yield Problem(draft.chosen[0][0].origin, text)
-
-
-def _unmeasured(
-    source: Source, settings: Layer, primary: Primary, recipes: Mapping[str, Variant]
-) -> Iterator[Problem]:
-    """The verdict's metric must be among those that every variant is judged by."""
-    for variant in recipes.values():
-        judged = variant.evaluation.metrics
-        if primary.at == "final":
-            judged += variant.evaluation.final_metrics
-        if primary.metric not in judged:
-            origin = locate(settings, ("primary", "metric"), source.nearest)
-            text = f"{primary.metric!r} is not among the evaluation metrics of {variant.name!r}"
-            yield Problem(origin, f"{text}{suggestion(primary.metric, judged)}")

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
+from bench.costs import RUN_COSTS
 from bench.records import Amount, Evaluation, Part, Unit
 
 STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
@@ -46,16 +47,6 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _released(precision: str) -> str:
-    if precision in ("tf32", "bf16"):
-        told = "{precision} is not in this release; expected 'fp32'"
-        raise PydanticCustomError(OWN_WORDS, told, {"precision": repr(precision)})
-    if precision != "fp32":
-        told = "{precision} is not a precision; expected 'fp32'"
-        raise PydanticCustomError(OWN_WORDS, told, {"precision": repr(precision)})
-    return precision
-
-
 def _device(name: str) -> str:
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", name):
         told = "{name} is not a device; expected auto, cpu, cuda or cuda:N"
@@ -63,6 +54,10 @@ def _device(name: str) -> str:
     return name
 
 
+Engine = Literal["compiled", "eager", "textbook"]
+Precision = Literal["fp32", "tf32", "bf16"]
+Compile = Literal["auto", "always"]
+Threads = Annotated[int, Ge(1), Le(1024)]
 Count = Annotated[int, Ge(1), Le(2**31 - 1)]
 Whole = Annotated[float, Gt(0), Le(1e15), AfterValidator(_whole)]
 Distinct = AfterValidator(_distinct)
@@ -101,9 +96,12 @@ class Training:
 
     budget: Length
     batch_size: Count = 64
-    engine: Literal["compiled", "eager", "textbook"] = "compiled"
-    precision: Annotated[str, AfterValidator(_released)] = "fp32"
+    engine: Engine = "compiled"
+    precision: Precision = "fp32"
     group: Count = 1
+    compile: Compile = "auto"
+    threads: Threads = 1
+    checkpoint_every: Length | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -131,6 +129,28 @@ class Rhythm:
 
 
 @dataclass(frozen=True, config=STRICT)
+class Against:
+    """The table `against` of `[primary]`: keys of `[training]` by which baselines are known."""
+
+    engine: Engine | None = None
+    precision: Precision | None = None
+    batch_size: Count | None = None
+    group: Count | None = None
+    compile: Compile | None = None
+    threads: Threads | None = None
+
+    def __post_init__(self) -> None:  # noqa: D105 - a check
+        if not self.settings:
+            keys = ", ".join(self.__dataclass_fields__)
+            raise PydanticCustomError(OWN_WORDS, f"is empty; expected at least one of {keys}")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is asked of a baseline, by key."""
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True, config=STRICT)
 class Primary:
     """What the verdict is about, declared before the runs."""
 
@@ -138,6 +158,14 @@ class Primary:
     at: Literal["final", "best"] = "final"
     margin: Annotated[float, Ge(0), Lt(1)] = 0.10
     """Relative; smaller differences are called equal."""
+    against: Against | None = None
+    """Each variant is compared with its baseline alone; None: every pair of them."""
+
+    @property
+    def declaration(self) -> dict[str, Any]:
+        """As results keep it: what came later is left out where it is not used."""
+        plain = {"metric": self.metric, "at": self.at, "margin": self.margin}
+        return plain | ({"against": self.against.settings} if self.against else {})
 
 
 Seed = Annotated[int, Ge(0), Le(2**63 - 1)]
@@ -181,6 +209,10 @@ class Variant:
     precision: str
     group: int
     evaluation: Evaluation
+    compile: str = "auto"
+    threads: int = 1
+    checkpoint_every: Amount | None = None
+    """No part of what the run is: see `records.Checkpoints`."""
 
 
 class Cell(NamedTuple):
@@ -206,6 +238,8 @@ class Suite:
     """By name, in the order of the file; a swept variant once for each of its values."""
     cells: tuple[Cell, ...]
     """Every run asked for, variant by variant; `bench.plan` puts them in order of work."""
+    baselines: Mapping[str, str]
+    """Variant → the one it is compared with; none where every pair of them is compared."""
     seeds: tuple[int, ...]
     devices: tuple[str, ...]
     options: tuple[str, ...] = ()
@@ -213,6 +247,11 @@ class Suite:
     declared: Suite | None = None
     """What the file asks for without `--variant`, `--seeds` and `--device`; None where it is wrong
     without them, or where there were none."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether what a run costs is compared, so that every group is timed alone."""
+        return self.primary.metric in RUN_COSTS
 
     @property
     def variants(self) -> tuple[str, ...]:

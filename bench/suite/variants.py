@@ -53,6 +53,9 @@ def resolve(
         engine=training.engine,
         precision=training.precision,
         group=training.group,
+        compile=training.compile,
+        threads=training.threads,
+        checkpoint_every=training.checkpoint_every.amount if training.checkpoint_every else None,
         evaluation=judging.evaluation(budget),
     ), []
 

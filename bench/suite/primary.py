@@ -1,0 +1,107 @@
+"""What the verdict is about, held against the variants: is it measured, and what against what?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from bench.costs import RUN_COSTS
+from bench.errors import suggestion
+from bench.suite.base import Layer, Problem, locate, refuse, shown
+from bench.suite.models import Against, Primary, Variant
+from bench.suite.positions import Source
+
+_AGREE = (
+    "dataset", "network", "objective", "optimizer", "schedule", "init", "critic_steps",
+    "batch_size",
+)  # fmt: skip
+"""What a variant and its baseline have in common, but for what `against` names."""
+
+
+def unmeasured(
+    source: Source, settings: Layer, primary: Primary, recipes: Mapping[str, Variant]
+) -> Iterator[Problem]:
+    """The verdict's metric must be a cost, or among those that every variant is judged by.
+
+    A suite that measures nothing, and declares nothing of a verdict, is trained and looked at.
+    """
+    if primary.metric in RUN_COSTS:
+        if primary.at != "final":
+            origin = locate(settings, ("primary", "at"), source.nearest)
+            text = f"{primary.metric!r} is measured at no evaluation; leave `at` out"
+            yield Problem(origin, text)
+        return
+    judging = [variant.evaluation for variant in recipes.values()]
+    measured = any(each.metrics or each.final_metrics for each in judging)
+    if not measured and ("primary", "metric") not in settings:
+        return
+    for variant in recipes.values():
+        judged = variant.evaluation.metrics
+        if primary.at == "final":
+            judged += variant.evaluation.final_metrics
+        if primary.metric not in judged:
+            origin = locate(settings, ("primary", "metric"), source.nearest)
+            text = f"{primary.metric!r} is not among the evaluation metrics of {variant.name!r}"
+            known = suggestion(primary.metric, [*judged, *RUN_COSTS])
+            yield Problem(origin, f"{text}{known}")
+
+
+def baselines(
+    source: Source,
+    settings: Layer,
+    against: Against | None,
+    recipes: Mapping[str, Variant],
+    *,
+    whole: bool,
+) -> dict[str, str]:
+    """Variant → the one it is compared with; those that are compared with have none.
+
+    `whole`: none of the file's variants was left out by an option of the call, so that each must
+    find its baseline.  Raises `SuiteError` for one that has none, or several.
+    """
+    if against is None:
+        return {}
+    known = [variant for variant in recipes.values() if _matches(variant, against)]
+    found = {
+        name: [one for one in known if not _differing(variant, one, against)]
+        for name, variant in recipes.items()
+        if variant not in known
+    }
+    origin = locate(settings, ("primary", "against"), source.nearest)
+    refuse(Problem(origin, text) for text in _ambiguous(against, found))
+    if whole:
+        alone = [recipes[name] for name, matching in found.items() if not matching]
+        refuse(Problem(origin, text) for text in _alone(against, alone, known))
+    return {name: matching[0].name for name, matching in found.items() if matching}
+
+
+def _ambiguous(against: Against, found: Mapping[str, list[Variant]]) -> Iterator[str]:
+    for name, matching in found.items():
+        if len(matching) > 1:
+            names = " and ".join(repr(one.name) for one in matching)
+            text = f"{name!r} has {len(matching)} baselines with {_asked(against)}: {names}"
+            yield f"{text}; expected one: name a further key in which they differ"
+
+
+def _alone(against: Against, variants: Iterable[Variant], known: list[Variant]) -> Iterator[str]:
+    """What to say of variants without a baseline, with the nearest that there is."""
+    for variant in variants:
+        text = f"{variant.name!r} has no baseline: no variant has {_asked(against)}"
+        if not known:
+            yield text
+            continue
+        nearest = min(known, key=lambda one: len(_differing(variant, one, against)))
+        differing = ", ".join(_differing(variant, nearest, against))
+        yield f"{text} and the same recipe; the nearest, {nearest.name!r}, differs in {differing}"
+
+
+def _asked(against: Against) -> str:
+    return " and ".join(f"{key} = {shown(value)}" for key, value in against.settings.items())
+
+
+def _matches(variant: Variant, against: Against) -> bool:
+    return all(getattr(variant, key) == value for key, value in against.settings.items())
+
+
+def _differing(variant: Variant, other: Variant, against: Against) -> list[str]:
+    compared = [key for key in _AGREE if key not in against.settings]
+    return [key for key in compared if getattr(variant, key) != getattr(other, key)]
