@@ -56,3 +56,9 @@ def compare(session: nox.Session) -> None:
 def step_time(session: nox.Session) -> None:
     """Step time against batch size, width and group; prints the constants of bench/step_time.py."""
     session.run(sys.executable, "scripts/fit_step_time.py", *session.posargs)
+
+
+@nox.session
+def profile(session: nox.Session) -> None:
+    """What a variant's time goes to: `nox -s profile -- suites/mnist_compare.toml wgan_gp`."""
+    session.run(sys.executable, "scripts/profile_variant.py", *session.posargs)

@@ -21,6 +21,7 @@ from bench.records import (
     Emit,
     Group,
     Placement,
+    Progress,
     RunResult,
     RunRow,
     RunSpec,
@@ -45,10 +46,35 @@ class Preview:
     """Those not finished, by `run_id`: about how long each one's group takes; None: not known."""
     total: float | None
     """Seconds until all are done, with as many groups at once as there would be."""
-    workers: tuple[Placement, ...] = ()
+    room: Room
     """Where groups would run at once."""
-    limited: str = ""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where groups run at once, and what keeps them so few."""
+
+    workers: tuple[Placement, ...]
+    asked: int | None
+    """The cap for the executor: as many as asked for, or as memory holds; None: none."""
+    limited: str
     """Why memory allows no more of them; empty where it does."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """A line for each kind of device."""
+        from bench.environment import cores
+        from bench.reporting.numbers import plural
+
+        kinds = [place.device.partition(":")[0] for place in self.workers]
+        lines = []
+        for kind in dict.fromkeys(kinds):
+            threads = self.workers[kinds.index(kind)].threads
+            each = plural(threads, "thread")
+            words = f"{plural(kinds.count(kind), 'worker')} of {each} on {kind}"
+            limit = f"; no more, since {self.limited}" if self.limited else ""
+            lines.append(f"{words} ({plural(cores(), 'core')}{limit})" if kind == "cpu" else words)
+        return tuple(lines)
 
 
 def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by name
@@ -78,17 +104,19 @@ def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by nam
 
     suite, root = _suite(suite), Path(results)
     specs, start = plan.expand(suite), registry.load("executors", executor)
-    preflight.check(specs)
+    preflight.check(specs, plan.devices(suite))
     devices = plan.devices(suite)
     store.prepare(root, suite.name)
     with store.locked(root, suite.name):
         done = store.finished(root, suite.name)
-        declared = declare(suite, specs, root / suite.name, done)
-        store.keep_suite(root, suite.name, suite.text, declared)
         groups = plan.groups(specs, suite.name, timed=suite.timed)
         todo = plan.pending(groups, () if fresh else done)
-        held = preflight.hold(todo, devices).workers(workers)
-        share = {"devices": devices, "workers": held, "timeout": timeout}
+        room = _room(todo, devices, executor, workers)  # a refusal leaves everything as it was
+        declared = declare(suite, specs, root / suite.name, done)
+        store.keep_suite(root, suite.name, suite.text, declared)
+        for line in room.told if room.limited else ():
+            on_progress(Progress(suite.name, "note", note=line))
+        share = {"devices": devices, "workers": room.asked, "timeout": timeout}
         goes_on = set() if fresh else {group.leader for group in todo}
         store.discard(root, suite.name, {group.leader for group in groups} - goes_on)
         todo = tuple(_with_checkpoints(group, suite, root) for group in todo)
@@ -208,21 +236,19 @@ def preview(
     Raises what `run` raises before it starts anything.
     """
     from bench import plan, preflight
-    from bench.executors.base import at_once, places
     from bench.forecast import forecast, total
 
     suite, root = _suite(suite), Path(results)
     specs = plan.expand(suite)
     registry.load("executors", executor)
-    preflight.check(specs)
+    preflight.check(specs, plan.devices(suite))
     done = store.finished(root, suite.name)
     groups = plan.pending(plan.groups(specs, suite.name, timed=suite.timed), () if fresh else done)
-    held = preflight.hold(groups, plan.devices(suite))
-    at = places(groups, plan.devices(suite), held.workers(workers))
-    count = at_once(at, 1 if executor == "serial" else workers)
+    room = _room(groups, plan.devices(suite), executor, workers)
+    count = len(room.workers)
     folders = (root / suite.name, root / "reference" / suite.name)
     earlier = [store.run_rows(folder) for folder in folders]
-    found = forecast(groups, earlier, count)
+    found = forecast(groups, earlier, count, spawned=executor != "serial")
     known = [each for each in found if each is not None]
     return Preview(
         specs=specs,
@@ -232,9 +258,24 @@ def preview(
             for spec in group.specs
         },
         total=total(known, count) if len(known) == len(found) else None,
-        workers=tuple(at[:count]),
-        limited=held.reason if len(places(groups, plan.devices(suite), workers)) > len(at) else "",
+        room=room,
     )
+
+
+def _room(
+    groups: Sequence[Group], devices: tuple[str, ...], executor: str, workers: int | None
+) -> Room:
+    """Where the groups run at once, so far as memory holds them; `DeviceError` for a larger one."""
+    from bench import preflight
+    from bench.executors.base import at_once, places
+
+    wanted = 1 if executor == "serial" else workers
+    held = preflight.hold(groups, devices)
+    asked = held.workers(wanted)
+    at = places(groups, devices, asked)
+    count = at_once(at, asked)
+    more = at_once(places(groups, devices, wanted), wanted) > count
+    return Room(tuple(at[:count]), asked, held.reason if more else "")
 
 
 def _suite(suite: Suite | Where) -> Suite:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,14 +17,34 @@ def available_memory(device: str) -> int | None:
     import torch
 
     if device.startswith("cuda"):
-        return int(torch.cuda.mem_get_info(device)[0])
+        told = _told_by_driver(str(torch.cuda.get_device_properties(device).uuid))
+        return int(torch.cuda.mem_get_info(device)[0]) if told is None else told
     limits = [room for room in (_free_memory(), control_group_room()) if room is not None]
     return min(limits, default=None)
 
 
+def _told_by_driver(uuid: str) -> int | None:
+    """Free bytes of the GPU of this UUID; None where nvidia-smi does not say.
+
+    Asking torch opens a context, some 0.5 GB, that the process then holds to its end.  The number
+    N of `cuda:N` is torch's own (CUDA_VISIBLE_DEVICES, CUDA_DEVICE_ORDER), so the UUID is given.
+    """
+    query = ("--query-gpu=memory.free", "--format=csv,noheader,nounits")
+    with suppress(OSError, subprocess.SubprocessError, ValueError):  # "[N/A]", of a MIG instance
+        found = subprocess.run(
+            ["nvidia-smi", *query, "-i", f"GPU-{uuid}"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+        return int(found.stdout) * 2**20
+    return None
+
+
 def _free_memory() -> int | None:
     try:
-        lines = [line.split() for line in Path("/proc/meminfo").read_text("ascii").splitlines()]
+        lines = [
+            line.split()
+            for line in Path("/proc/meminfo").read_text("ascii", errors="replace").splitlines()
+        ]
     except OSError:
         return None
     return next((int(line[1]) * 1024 for line in lines if line[0] == "MemAvailable:"), None)
@@ -42,7 +63,7 @@ def control_group_room(
     """Bytes left under the tightest limit of the control groups above this process; None: none."""
     with suppress(OSError):
         rooms = []
-        for line in membership.read_text("ascii").splitlines():
+        for line in membership.read_text("ascii", errors="replace").splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers in _CONTROL:
                 mount, *files = _CONTROL[controllers]
@@ -56,10 +77,12 @@ def _room(folder: Path, limit_file: str, usage_file: str) -> int | None:
     """What a control group leaves; a cache of files counts as used, and is given up on demand."""
     try:
         limit, used = (
-            (folder / name).read_text("ascii").strip() for name in (limit_file, usage_file)
+            (folder / name).read_text("ascii", errors="replace").strip()
+            for name in (limit_file, usage_file)
         )
         stat = dict(
-            line.split() for line in (folder / "memory.stat").read_text("ascii").splitlines()
+            line.split()
+            for line in (folder / "memory.stat").read_text("ascii", errors="replace").splitlines()
         )
     except (OSError, ValueError):
         return None

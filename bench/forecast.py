@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from json import dumps, loads
 from statistics import median
 from typing import Any
@@ -19,7 +20,6 @@ from bench.records import Amount, Evaluation, Group, RunSpec
 from bench.step_time import step_seconds
 from bench.training.arithmetic import forward_operations, matmul_rate, step_cost
 from bench.training.base import Recipe, resolve
-from bench.training.batches import BLOCK
 from bench.training.diagnostics import SAMPLES
 from bench.training.engines import EARNED
 from bench.training.loop import SOLO_BLOCKS, blocks
@@ -57,18 +57,21 @@ class Estimate:
 
 
 def forecast(
-    groups: Sequence[Group], earlier: Sequence[Rows], workers: int
+    groups: Sequence[Group], earlier: Sequence[Rows], workers: int, *, spawned: bool = True
 ) -> tuple[Estimate | None, ...]:
     """What each group will take, `workers` of them at once; None on a GPU nothing has run on yet.
 
     `earlier` are rows of runs to learn from, the nearest first.  Where no row is of the recipe,
-    the first group of it is taken to compile from an empty cache.
+    the first group of it is taken to compile from an empty cache.  `spawned`: each group has a
+    worker of its own to start; else the first start is the only one.
     """
     compiled: set[str] = set()
     found = []
     for group in groups:
         recipe = _recipe(loads(group.specs[0].to_json()))
-        found.append(_estimate(group, earlier, workers, first=recipe not in compiled))
+        starting = _START if spawned or not found else 0.0
+        estimate = _estimate(group, earlier, workers, first=recipe not in compiled)
+        found.append(estimate and replace(estimate, seconds=starting + estimate.seconds))
         compiled.add(recipe)
     return tuple(found)
 
@@ -100,8 +103,14 @@ def _estimate(
         step = _step_seconds(spec) * (_BESIDE if workers > 1 else 1.0)
         compiling = _COMPILE["cold" if first else "cached"]
         rest = judging + (compiling if _engine(spec, lengths[0]) == "compiled" else 0.0)
-    alone = step * min(SOLO_BLOCKS * BLOCK, lengths[0]) if group.solo else 0.0
-    return Estimate(_START + rest + step * lengths[0], alone)
+    alone = step * _timed_steps(*lengths) if group.solo else 0.0
+    return Estimate(rest + step * lengths[0], alone)
+
+
+def _timed_steps(steps: int, every: int) -> int:
+    """Generator steps of the blocks that are timed alone: the first after the one that warms up."""
+    spans = list(islice(blocks(steps, every), SOLO_BLOCKS + 1))
+    return sum(stop - start for start, stop in spans[1:] or spans)
 
 
 def _known(spec: RunSpec, rows: Rows, judging: float) -> tuple[float, float] | None:
@@ -115,9 +124,12 @@ def _known(spec: RunSpec, rows: Rows, judging: float) -> tuple[float, float] | N
         run
         for run in rows
         if run["status"] == "completed" and run["generator_steps"] and run["train_seconds"]
-        if run["group_size"] == len(spec.group) and run["engine_used"] == engine
+        if run["group_size"] == len(spec.group)
+        if _engine(spec, run["generator_steps"]) == engine  # one too short to compile tells nothing
         if _recipe(loads(run["spec"])) == recipe
     ]
+    # where nothing can be compiled, every row has fallen back, and so will the next
+    alike = [run for run in alike if run["engine_used"] == engine] or alike
     scale = _scale(spec, alike)
     if scale is None:
         return None

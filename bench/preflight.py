@@ -21,7 +21,7 @@ from bench.training.memory import group_bytes
 from bench.training.textbook import form
 
 
-def check(specs: Sequence[RunSpec]) -> None:
+def check(specs: Sequence[RunSpec], devices: Sequence[str] = ("cpu", "cuda:0")) -> None:
     """Everything about the specs that only data, parts and machine can tell, before any is run.
 
     Loads each distinct data set, builds each distinct network on its shape, holds the batch size
@@ -34,7 +34,9 @@ def check(specs: Sequence[RunSpec]) -> None:
         if (key := _alike(spec)) in seen:
             continue
         seen.add(key)
-        _has_instructions(spec)
+        for device in devices:
+            if device.startswith(spec.device):
+                _has_instructions(spec, device)
         data = json.dumps(spec.dataset, sort_keys=True)
         if data not in loaded:
             dataset = resolve("datasets", spec.dataset)
@@ -62,7 +64,7 @@ def hold(groups: Sequence[Group], devices: Sequence[str]) -> Hold:
     free = available_memory("cpu")
     if not largest or free is None:
         return Hold(None, largest, free)
-    return Hold(int(free // largest), largest, free)
+    return Hold(max(1, int(free // largest)), largest, free)
 
 
 @dataclass(frozen=True)
@@ -119,9 +121,8 @@ def _has_room(spec: RunSpec, needed: float, devices: Sequence[str]) -> None:
         )
 
 
-def _has_instructions(spec: RunSpec) -> None:
+def _has_instructions(spec: RunSpec, device: str) -> None:
     """Refuse a precision that would be emulated, and threads without a core of their own."""
-    device = spec.device if spec.device == "cpu" else "cuda:0"
     known = precisions(device)
     if spec.precision not in known:
         here = current(device)

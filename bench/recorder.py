@@ -6,10 +6,12 @@ else goes wrong in a run becomes its status and its error, never an exception.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -40,6 +42,7 @@ from bench.training.diagnostics import diagnostics
 from bench.training.engines import ready
 from bench.training.loop import Block, train
 from bench.training.memory import MEMORY_ERRORS, out_of_memory
+from bench.training.precision import applied
 from bench.training.samples import generate, judged, picture, shown, weights
 from bench.training.tally import Tally
 
@@ -86,6 +89,10 @@ class _Recording:
     def run(self) -> None:
         """Train to the end of the budget, or until no member is left alive."""
         device = self._settle()
+        with applied("fp32", device):  # what judges a run is exact; the engine asks for less
+            self._run(device)
+
+    def _run(self, device: torch.device) -> None:
         turnstile = Turnstile(self.placement.turnstile)
         with turnstile.together():
             images, test, evaluator = self._data(device)
@@ -149,6 +156,12 @@ class _Recording:
         """Take the place that was given: threads, device, and the clock of memory at zero."""
         self._say("starting")
         device = torch.device(self.placement.device)
+        gc.collect()  # the engine of a group before
+        if device.type == "cuda":  # streams and graphs are of the current device
+            torch.cuda.init()  # type: ignore[no-untyped-call] # torch's
+            torch.cuda.set_device(device)
+            torch.cuda.empty_cache()
+            self.tally.common["tf32"] = self.spec.precision == "tf32"
         if torch.get_num_threads() != self.placement.threads:
             torch.set_num_threads(self.placement.threads)
         environment.reset_peak_memory(device)
@@ -263,13 +276,17 @@ class _Recording:
         ]
         longest = max(solo, key=len)  # a member that diverged early has fewer
         if longest:
-            step_ms = self.tally.common["solo_step_ms"] = sorted(longest)[len(longest) // 2]
+            step_ms = self.tally.common["solo_step_ms"] = median(longest)
             needed = self.tally.common["step_operations"] / self.tally.common["matmul_rate"] * 1e3
             self.tally.common["utilisation"] = needed / step_ms
 
     def _rate(self) -> float:
         """What the device could do at best, in the run's precision and on its threads."""
-        return matmul_rate(self.placement.device, self.spec.precision, self.placement.threads)
+        self.tally.note_peak()  # the matrices of the measurement are no part of it
+        where = self.placement
+        rate = matmul_rate(where.device, self.spec.precision, where.threads)
+        environment.reset_peak_memory(torch.device(where.device))
+        return rate
 
     def _say(self, phase: Any, step: int = 0, steps: int = 0, speed: float | None = None) -> None:
         images = self.spec.critic_steps * self.spec.batch_size * len(self.group.specs)

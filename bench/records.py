@@ -23,8 +23,13 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 2
 
-RECIPE_VERSION = 1
-"""Part of every run's identity; raised when the same declaration starts to give another result."""
+RECIPE_VERSION = 2
+"""Part of every run's identity; raised when the same declaration starts to give another result.
+
+    1  the first
+    2  real and generated samples scored together, which rounds otherwise; short runs not compiled;
+       the textbook engine's shuffle keyed by epoch
+"""
 
 Part = Mapping[str, Any]
 """A part that a suite names: its `name`, and every option of it, defaults filled in."""
@@ -71,9 +76,6 @@ class Evaluation:
     extractor: str
 
 
-_LATER = ("compile", "threads")
-
-
 @dataclass(frozen=True)
 class RunSpec:
     """All that is declared of one run and determines its result."""
@@ -102,16 +104,8 @@ class RunSpec:
     """CPU threads; the number decides in which order sums are rounded."""
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, no spaces; what `run_id` digests and `run.spec` stores.
-
-        A field that came later is left out at its default, so that the runs of before keep their
-        identity.
-        """
-        table = asdict(self)
-        for name in _LATER:
-            if table[name] == RunSpec.__dataclass_fields__[name].default:
-                del table[name]
-        return json.dumps(table, sort_keys=True, separators=(",", ":"))
+        """Canonical JSON: sorted keys, no spaces; what `run_id` digests and `run.spec` stores."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     @property
     def run_id(self) -> str:
@@ -244,7 +238,8 @@ class RunRow:
     tf32: bool | None = None
     deterministic: bool | None = None
     engine_used: str | None = None
-    """`eager` where `compiled` was asked for and this machine has no C++ compiler."""
+    """`eager` where `compiled` was asked for and the run was too short to earn its compilation, or
+    this machine has no C++ compiler."""
     workers: int | None = None
     """How many groups shared the machine."""
     step_operations: float | None = None

@@ -2,7 +2,8 @@
 
 Every random number of a run is drawn from a stream named for its use, in blocks of a fixed size,
 each from a generator of its own.  So a run's numbers do not depend on what ran beside it, on
-which blocks were drawn before, or on the global generators, which nothing in `bench` touches.
+which blocks were drawn before, or on the global generators: those are touched only for a layer
+that draws from them, and put back.
 """
 
 from __future__ import annotations
@@ -31,3 +32,15 @@ def generator(
     import torch
 
     return torch.Generator(device=device).manual_seed(key(seed, stream, block))
+
+
+def seed_layers(seed: int, step: int, device: torch.device) -> None:
+    """Set the global generators for layers that draw from them, in the block that begins at
+    generator step `step`; the caller puts them back (`torch.random.fork_rng`)."""
+    import torch
+
+    number = key(seed, "layers", step)
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(number)

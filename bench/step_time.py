@@ -2,7 +2,8 @@
 
 The constants are fitted to one machine's CPU (`nox -s step_time` prints them); the rate of its
 matrix products, which weighs most in all but the smallest networks, is measured where they are
-used.  A step within 15 % on that machine; elsewhere as near as the machines are alike.
+used.  `nox -s step_time -- --again` prints how near they come to the steps in `docs/step_time.csv`,
+which that machine took; elsewhere they come as near as the machines are alike.
 """
 
 from __future__ import annotations

@@ -192,7 +192,7 @@ def rewritten(file: Path, **changes) -> None:
     [
         ({"format": 99}, "format 99, expected 1"),
         ({"specs": ["{}"], "run_ids": ["abc"]}, "a checkpoint of other runs (abc), expected {id}"),
-        ({"members": []}, None),
+        ({"step": None}, None),
         ({"totals": {}}, None),
     ],
 )  # fmt: skip

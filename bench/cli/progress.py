@@ -67,7 +67,8 @@ class Lines:
 
     def value(self, value: float) -> str:
         """The metric to show, with its name."""
-        return f"{self._called} {value:.4g}"
+        cost = RUN_COSTS.get(self._metric)
+        return f"{self._called} {value:.4g} {cost.unit if cost else ''}".rstrip()
 
     def speed(self, said: Progress) -> str:
         """How fast the group was when it last said so."""

@@ -12,7 +12,7 @@ from bench.cli.base import JsonOption, ResultsOption, console, print_json, print
 from bench.errors import NotComparable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bench.api import Preview
     from bench.records import RunRow, RunSpec
@@ -184,7 +184,7 @@ def _preview(suite: Suite, json: bool, **options: Any) -> int:
             }
             for spec in found.specs
         ]
-        print_json({"runs": runs, "seconds": found.total, "workers": len(found.workers)})
+        print_json({"runs": runs, "seconds": found.total, "workers": len(found.room.workers)})
         return 0
     print_table(
         ["run", "device", "standing", "run_id"],
@@ -192,21 +192,9 @@ def _preview(suite: Suite, json: bool, **options: Any) -> int:
     )
     about = f", {_about(found.total)}" if found.seconds else ""
     print_line(f"{len(found.seconds)} of {len(found.specs)} runs to do{about}")
-    for line in _at_once(found):
+    for line in found.room.told:
         print_line(line)
     return 0
-
-
-def _at_once(found: Preview) -> Iterator[str]:
-    """How many workers there would be on each kind of device, and what keeps them so few."""
-    from bench.environment import cores
-    from bench.reporting.numbers import plural
-
-    for kind in dict.fromkeys(place.device.partition(":")[0] for place in found.workers):
-        own = [place for place in found.workers if place.device.partition(":")[0] == kind]
-        words = f"{plural(len(own), 'worker')} of {plural(own[0].threads, 'thread')} on {kind}"
-        limit = f"; no more, since {found.limited}" if found.limited else ""
-        yield f"{words} ({plural(cores(), 'core')}{limit})" if kind == "cpu" else words
 
 
 def _standing(spec: RunSpec, found: Preview) -> str:

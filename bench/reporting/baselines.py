@@ -54,7 +54,8 @@ def headline(line: MetricLine, asked: str, found: Sequence[Baseline]) -> str:
     text = f"Compared with {asked}, of {plural(len(cases), 'variant')} {listed(parts)}"
     if line.cost is None or not counts[line.cost.gain]:
         return f"{text}."
-    most = max(compared, key=lambda case: _effect(case) or 0.0)
+    gained = [case for case in compared if case.word == line.cost.gain]
+    most = max(gained, key=lambda case: _effect(case) or 0.0)
     place = next(baseline.label for baseline in found if most in baseline.cases)
     return (
         f"{text}. Greatest gain: {_phrase(line, most).partition(': ')[2]} ({place}: {most.label})."

@@ -231,9 +231,15 @@ def read_cost(frames: Frames, column: str) -> Values:
 
 
 def one_a_group(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row for each group that was trained as one stack: its first completed run, if any is."""
-    group = runs["spec"].map(lambda spec: str(json.loads(str(spec))["group"]))
-    ended = runs.assign(_group=group, _unfinished=runs["status"] != "completed")
+    """A row for each group that was trained as one stack: its first completed run, if any is.
+
+    A stack that is smaller than its variant's others, the last seeds of a number that does not
+    divide, costs what another setting costs: it is left out.
+    """
+    group = runs["spec"].map(lambda spec: json.loads(str(spec))["group"])
+    size = group.map(len)
+    ended = runs.assign(_group=group.map(str), _unfinished=runs["status"] != "completed")
+    ended = ended[size == size.groupby(runs["variant"]).transform("max")]
     ordered = ended.sort_values(["_unfinished", "seed"], kind="stable")
     return ordered.groupby(["variant", "_group"], sort=False).head(1)
 

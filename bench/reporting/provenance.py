@@ -14,7 +14,7 @@ from bench.reporting.base import Declaration, Environment, Failure, Recipe
 from bench.reporting.frames import Frames, different, recipe
 from bench.reporting.numbers import listed, memory, plural
 
-HARDWARE = ("cpu", "cores", "memory", "gpu", "gpus", "threads")
+HARDWARE = ("cpu", "cores", "memory", "gpu", "gpus")
 """Facts without which timings cannot be compared."""
 
 _KINDS = {
@@ -38,21 +38,38 @@ _HEADINGS = {
     "precision": "Precision",
     "evaluation": "Evaluation",
 }
+_WHERE_DIFFERENT = {"compile": "Compilation", "threads": "Threads", "group": "Group"}
+"""Settings that most suites leave as they are: told only where variants differ in them."""
+_DEFAULTS = {"compile": "auto", "threads": 1}
+"""What a spec that does not say has."""
 
 
 def recipes(frames: Frames) -> tuple[Recipe, ...]:
     """Every variant, in the declared order, with what became of its runs."""
-    return tuple(_recipe(frames, name) for name in frames.variants)
+    runs = {name: frames.of(name) for name in frames.variants}
+    how = {name: _trained(rows) for name, rows in runs.items() if len(rows)}
+    headings = [h for h in _WHERE_DIFFERENT.values() if len({each[h] for each in how.values()}) > 1]
+    return tuple(
+        _recipe(frames, name, {h: how[name][h] for h in headings if name in how})
+        for name in frames.variants
+    )
 
 
-def _recipe(frames: Frames, name: str) -> Recipe:
+def _trained(runs: pd.DataFrame) -> dict[str, str]:
+    """How a variant's runs were trained, by heading; of groups the largest, the declared one."""
+    specs = [_DEFAULTS | json.loads(str(spec)) for spec in runs["spec"]]
+    found = specs[0] | {"group": max(len(spec["group"]) for spec in specs)}
+    return {heading: _option(found[key]) for key, heading in _WHERE_DIFFERENT.items()}
+
+
+def _recipe(frames: Frames, name: str, trained: dict[str, str]) -> Recipe:
     runs = frames.of(name)
     status = runs["status"].value_counts()
     completed, diverged = int(status.get("completed", 0)), int(status.get("diverged", 0))
     seeds = tuple(sorted(int(seed) for seed in runs["seed"].unique()))
     return Recipe(
         name=name,
-        parts=_parts(json.loads(str(runs["spec"].iloc[0]))) if len(runs) else {},
+        parts=_parts(json.loads(str(runs["spec"].iloc[0]))) | trained if len(runs) else {},
         seeds=seeds,
         completed=completed,
         diverged=diverged,
@@ -98,6 +115,11 @@ def _option(value: Any) -> str:
     return json.dumps(value)
 
 
+def spoken_key(key: str) -> str:
+    """A key of a recipe as a sentence has it: `initialisation`, `batch size`."""
+    return (_HEADINGS | _WHERE_DIFFERENT).get(key, key).lower()
+
+
 def differences(frames: Frames) -> str:
     """In what the recipes differ, and so what a difference between them may be credited to."""
     firsts = [
@@ -106,7 +128,7 @@ def differences(frames: Frames) -> str:
     keys = different(firsts) if len(firsts) > 1 else []
     if not keys:
         return ""
-    names = [_HEADINGS.get(key, key).lower() for key in keys]
+    names = [spoken_key(key) for key in keys]
     if keys == ["objective"]:
         return "The recipes differ in the objective alone, so a difference may be credited to it."
     return (
@@ -184,7 +206,6 @@ def _facts(row: pd.Series[Any]) -> dict[str, str]:
         "memory": "" if pd.isna(size) else memory(float(size)),
         "gpu": text("gpu"),
         "gpus": text("gpu_count"),
-        "threads": text("threads"),
         "driver": text("driver"),
         "cuda": text("cuda"),
         "cudnn": text("cudnn"),

@@ -30,11 +30,13 @@ from bench.reporting.provenance import (
     failures,
     recipes,
     reproduction,
+    spoken_key,
     standing,
     warnings,
 )
 from bench.reporting.verdict import headline, noun, pair_detail, pair_sentence
 from bench.store import Results
+from bench.suite.primary import AGREE
 
 __all__ = ["Declaration", "Summary", "require_comparable", "summarize"]
 
@@ -57,7 +59,7 @@ def summarize(results: Results, declaration: Declaration) -> Summary:
         recipes=found,
         readings=readings,
         headline=readings[0].headline if readings else _nothing(frames, label),
-        notes=_notes(frames, found, readings, _spent(declaration, spent, label)),
+        notes=_notes(frames, declaration, found, readings, _spent(declaration, spent, label)),
         warnings=warnings(frames, machines, declaration.changed_from),
         baselines=beside,
         lines=lines(frames, declaration.metric),
@@ -131,9 +133,13 @@ def _measures(spec: str) -> bool:
 
 
 def _notes(
-    frames: Frames, found: tuple[Recipe, ...], readings: tuple[Reading, ...], cost: str
+    frames: Frames,
+    declaration: Declaration,
+    found: tuple[Recipe, ...],
+    readings: tuple[Reading, ...],
+    cost: str,
 ) -> tuple[str, ...]:
-    said = [_compared(frames), standing(found)]
+    said = [_compared(frames, declaration), standing(found)]
     if readings:
         said.append(_without_value(frames, readings[0].line))
         said += [_other_reading(*readings)] if len(readings) > 1 else []
@@ -149,7 +155,7 @@ def _other_reading(declared: Reading, other: Reading) -> str:
     return f"Read at the {other.at} evaluation instead: {other.headline}"
 
 
-def _compared(frames: Frames) -> str:
+def _compared(frames: Frames, declaration: Declaration) -> str:
     """What a difference may be credited to; with baselines, what they have in common."""
     if frames.baselines is None:
         return differences(frames)
@@ -159,10 +165,8 @@ def _compared(frames: Frames) -> str:
         if name not in frames.baselines and name not in frames.baselines.values()
     ]
     rest = f" Without one, and compared with nothing: {listed(alone)}." if alone else ""
-    return (
-        "Each variant is compared with its baseline alone, which has the same data, network, "
-        f"objective, optimiser, schedule, initialisation, critic steps and batch size.{rest}"
-    )
+    same = listed([spoken_key(key) for key in AGREE if key not in (declaration.against or {})])
+    return f"Each variant is compared with its baseline alone, which has the same {same}.{rest}"
 
 
 def _spent(declaration: Declaration, spent: tuple[Cost, ...], label: str) -> str:

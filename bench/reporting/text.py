@@ -25,7 +25,7 @@ from bench.reporting.numbers import (
 
 
 def render_json(*summaries: Summary) -> str:
-    """`{"format_version": 1, "suites": [...]}`; what is not a number is null."""
+    """`{"format_version": 2, "suites": [...]}`; what is not a number is null."""
     whole = {
         "format_version": FORMAT_VERSION,
         "suites": [{"verdict": each.verdict, **asdict(each)} for each in summaries],
@@ -81,7 +81,7 @@ def _baseline(baseline: Baseline) -> Iterable[str]:
     """The variants beside one baseline, which comes first."""
     line = baseline.line
     yield f"### {_plain(baseline.label)}"
-    value = f"{line.label.capitalize()}, {line.unit}"
+    value = ", ".join(filter(None, [line.label[:1].upper() + line.label[1:], line.unit]))
     ratio = line.cost.inverse.capitalize() if line.cost else "Against the first"
     header = ["Engine", "Precision", "Group", value, "95 % interval", ratio, "Verdict"]
     rows = [

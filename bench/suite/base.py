@@ -23,7 +23,11 @@ SHARED = ("dataset", "network", "training", "evaluation")
 """The tables of a suite that hold for all variants, and that a variant may override."""
 RECIPE = ("objective", "critic_steps", "optimizer", "schedule", "init")
 """The keys of a variant that the suite's own tables do not have."""
-LENGTHS: tuple[Key, ...] = (("training", "budget"), ("evaluation", "every"))
+LENGTHS: tuple[Key, ...] = (
+    ("training", "budget"),
+    ("training", "checkpoint_every"),
+    ("evaluation", "every"),
+)
 
 DEEPEST = 16
 _LARGEST = 2**63 - 1

@@ -10,9 +10,9 @@ from bench.suite.base import Layer, Problem, locate, refuse, shown
 from bench.suite.models import Against, Primary, Variant
 from bench.suite.positions import Source
 
-_AGREE = (
+AGREE = (
     "dataset", "network", "objective", "optimizer", "schedule", "init", "critic_steps",
-    "batch_size",
+    "batch_size", "budget", "evaluation",
 )  # fmt: skip
 """What a variant and its baseline have in common, but for what `against` names."""
 
@@ -69,6 +69,8 @@ def baselines(
     origin = locate(settings, ("primary", "against"), source.nearest)
     refuse(Problem(origin, text) for text in _ambiguous(against, found))
     if whole:
+        text = f"every variant has {_asked(against)}; nothing is left to compare"
+        refuse([Problem(origin, text)] if not found else [])
         alone = [recipes[name] for name, matching in found.items() if not matching]
         refuse(Problem(origin, text) for text in _alone(against, alone, known))
     return {name: matching[0].name for name, matching in found.items() if matching}
@@ -103,5 +105,5 @@ def _matches(variant: Variant, against: Against) -> bool:
 
 
 def _differing(variant: Variant, other: Variant, against: Against) -> list[str]:
-    compared = [key for key in _AGREE if key not in against.settings]
+    compared = [key for key in AGREE if key not in against.settings]
     return [key for key in compared if getattr(variant, key) != getattr(other, key)]

@@ -56,7 +56,8 @@ class Account:
         self.curves.append(CurveRow(**self._place(block.stop, train_seconds), **columns))
         self._stand(block.stop, train_seconds)
         # the gap sees the weights after the block's last update, which no loss has seen yet
-        judged_by = {**means, "score_gap": measured["score_gap"] or 0.0}
+        judged_by = {name: value for name, value in means.items() if name in _CURVES}
+        judged_by["score_gap"] = measured["score_gap"] or 0.0
         lost = sorted(name for name, value in judged_by.items() if not math.isfinite(value))
         if lost:
             self.alive = False

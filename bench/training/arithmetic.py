@@ -140,7 +140,7 @@ def matmul_rate(device: str, precision: str, threads: int) -> float:
     """
     with _threads(threads), applied(precision, torch.device(device)):
         kind = torch.bfloat16 if precision == "bf16" else torch.float32
-        size = 8192 if device.startswith("cuda") else 1024
+        size = 4096 if device.startswith("cuda") else 1024
         a, b = (torch.ones(size, size, device=device, dtype=kind) for _ in range(2))
         out = a @ b
         return max(2.0 * size**3 / _seconds(a, b, out) for _ in range(5))

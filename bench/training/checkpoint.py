@@ -1,9 +1,10 @@
 """A group under way in one file, from which it goes on and ends as if it had never been stopped.
 
-A safetensors file: the engine's tensors (`engine/<name>`), the files of each member so far as bytes
-(`files/<member>/<path>`), and one entry of metadata, JSON with the rest.  Floats come back as they
-were; those that JSON has not are written `{"$float": "nan"}`.  The batches of any step follow from
-the seed and the step, so there is nothing to replay.
+A safetensors file: the engine's tensors (`engine/<name>`), and as bytes the files of each member so
+far (`files/<member>/<path>`) and its rows (`rows`, JSON: metadata have a limit of 100 MB, which a
+long run would pass).  One entry of metadata, JSON too, says of which runs it is and how far they
+are.  Floats come back as they were; those that JSON has not are written `{"$float": "nan"}`.  The
+batches of any step follow from the seed and the step, so there is nothing to replay.
 
 Format history (`FORMAT`):
 
@@ -35,6 +36,7 @@ from bench.training.tally import Totals
 FORMAT = 1
 _NOTES = "checkpoint"
 """The name of the metadata's one entry; `bench show` reads it too."""
+_ROWS_SO_FAR = "rows"
 _ROWS: dict[str, type] = {"curves": CurveRow, "metrics": MetricRow, "timings": TimingRow}
 
 
@@ -72,7 +74,6 @@ def write(file: Path, group: Group, steps: int, checkpoint: Checkpoint) -> None:
         "steps": steps,
         "solo": checkpoint.solo,
         "totals": asdict(checkpoint.totals),
-        "members": [_notes(account) for account in checkpoint.accounts],
     }
     metadata = {_NOTES: json.dumps(_explicit(notes), allow_nan=False)}
     staged = file.with_name(f"{file.name}.partial")
@@ -96,6 +97,7 @@ def read(file: Path, specs: Sequence[RunSpec], state: Mapping[str, Tensor]) -> C
         with safe_open(file, framework="pt") as opened:
             notes = json.loads((opened.metadata() or {})[_NOTES], object_hook=_floats)
             tensors = {name: opened.get_tensor(name).clone() for name in opened.keys()}  # noqa: SIM118 - no mapping
+        members = json.loads(tensors.pop(_ROWS_SO_FAR).numpy().tobytes(), object_hook=_floats)
         if notes["format"] != FORMAT:
             raise CheckpointError(f"{file}: format {notes['format']}, expected {FORMAT}")
         if notes["specs"] != [spec.to_json() for spec in specs]:
@@ -105,7 +107,7 @@ def read(file: Path, specs: Sequence[RunSpec], state: Mapping[str, Tensor]) -> C
             )
         accounts = [
             _account(spec, member, _files(tensors, k))
-            for k, (spec, member) in enumerate(zip(specs, notes["members"], strict=True))
+            for k, (spec, member) in enumerate(zip(specs, members, strict=True))
         ]
         checkpoint = Checkpoint(
             int(notes["step"]),
@@ -136,10 +138,17 @@ def _require(file: Path, found: Mapping[str, Tensor], state: Mapping[str, Tensor
 
 def _tensors(checkpoint: Checkpoint) -> Iterator[tuple[str, Tensor]]:
     for name, value in checkpoint.state.items():
-        yield f"engine/{name}", value.detach().cpu().contiguous()
+        # a copy: tensors that share memory, such as tied weights, are not written
+        yield f"engine/{name}", value.detach().cpu().contiguous().clone()
+    rows = [_notes(account) for account in checkpoint.accounts]
+    yield _ROWS_SO_FAR, _as_tensor(json.dumps(_explicit(rows), allow_nan=False).encode())
     for k, account in enumerate(checkpoint.accounts):
         for path, content in account.files.items():
-            yield f"files/{k}/{path}", torch.frombuffer(bytearray(content), dtype=torch.uint8)
+            yield f"files/{k}/{path}", _as_tensor(content)
+
+
+def _as_tensor(content: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
 
 def _files(tensors: Mapping[str, Tensor], member: int) -> dict[str, bytes]:

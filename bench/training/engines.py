@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import RLock
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from bench.records import RunSpec
 from bench.training.base import Engine, Recipe
+from bench.training.memory import is_out_of_memory
 from bench.training.stacked import Stacked
 from bench.training.textbook import Textbook
 
@@ -39,15 +39,17 @@ def ready(
         # torch.fx has a bar under its tracing; the lock a bar makes is a semaphore of the system,
         # which a worker that is ended would leave behind, with a warning at the driver's end
         tqdm.set_lock(RLock())
+        engine = Stacked(recipe, images, compiled=True, precision=spec.precision)
         try:
-            engine = Stacked(recipe, images, compiled=True, precision=spec.precision)
-            engine.warm_up()
-        except torch.OutOfMemoryError:
-            raise
+            engine.compile()
         except RuntimeError as error:  # inductor's are; a fault of the step itself comes again
-            reason = str(error).strip().splitlines()[0]
+            if is_out_of_memory(error):
+                raise
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             note(f"engine 'compiled' is not to be had here, 'eager' runs instead ({reason})")
+            del engine  # its parameters, before there are others
         else:
+            engine.warm_up()
             return engine, spec.engine
     engine = Stacked(recipe, images, compiled=False, precision=spec.precision)
     engine.warm_up()

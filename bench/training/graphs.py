@@ -21,8 +21,10 @@ class Captured:
     """
 
     def __init__(self, iteration: Callable[..., dict[str, list[Tensor]]], *batches: Any) -> None:
-        """Records on the current device; what the iteration changes in place is changed."""
-        self._inputs = [tensor.clone() for tensor in pytree.tree_leaves(batches)]
+        """Records on the current device, which must be that of the tensors; what the iteration
+        changes in place is changed."""
+        leaves = pytree.tree_leaves(batches)
+        self._inputs = [tensor.clone(memory_format=torch.contiguous_format) for tensor in leaves]
         static = pytree.tree_unflatten(self._inputs, pytree.tree_structure(batches))
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call] # torch's
         stream.wait_stream(torch.cuda.current_stream())

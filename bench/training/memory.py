@@ -21,13 +21,22 @@ _FEATURES = 4 * 256
 
 MEMORY_ERRORS = (MemoryError, RuntimeError)
 """What an allocation that fails raises; torch's CPU allocator has no kind of error of its own."""
-_SAID_BY_CPU = "can't allocate memory"
+_SAID = (
+    "can't allocate memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether it is an allocation that failed."""
+    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return known or any(said in str(error) for said in _SAID)
 
 
 def out_of_memory(error: Exception, group: Group) -> str | None:
     """What to say of a group whose memory ran out all the same; None for any other error."""
-    known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-    if not known and _SAID_BY_CPU not in str(error):
+    if not is_out_of_memory(error):
         return None
     spec = group.specs[0]
     return (

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from bench import seeding
 from bench.networks.base import Critic, to_range
@@ -54,9 +55,9 @@ class Stacked:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """`images` are the training data, (N, *shape), on the device to train on; `dtype` is that
-        of parameters and losses.  `warm_up` compiles."""
+        of parameters and losses.  Nothing is compiled before `compile` or `warm_up`."""
         self._recipe, self._dtype = recipe, dtype
-        self._compiled, self._precision = compiled, precision
+        self._precision, self._to_compile = precision, compiled
         self._device, shape = images.device, tuple(images.shape[1:])
         generators = [recipe.generator(shape, seed) for seed in recipe.seeds]
         critics = [recipe.critic(shape, seed) for seed in recipe.seeds]
@@ -64,10 +65,9 @@ class Stacked:
         self._standing = self._first(images, generators, critics)
         self._architectures = generators[0].to("meta"), critics[0].to("meta")
         self._pair = Pair.of(recipe, *self._architectures, compute_dtype(precision))
-        self._critic: Callable[[CriticBatch], tuple[Losses, Parameters]] = self._critic_uncompiled
-        self._generator: Callable[[GeneratorBatch], tuple[Losses, Parameters]] = (
-            self._generator_uncompiled
-        )
+        self._compiled_critic: Callable[[CriticBatch], tuple[Losses, Parameters]] | None = None
+        self._compiled_generator: Callable[[GeneratorBatch], tuple[Losses, Parameters]] | None
+        self._compiled_generator = None
         self._captured: Captured | None = None
 
     def _first(
@@ -102,7 +102,10 @@ class Stacked:
     @torch.no_grad()
     def critic_step(self, batch: CriticBatch) -> Losses:
         """Update the critics once, the generators held; name → (K,)."""
-        losses, gradients = self._critic(batch)
+        if self._compiled_critic is None:
+            losses, gradients = self._critic_pass(self._standing, batch)
+        else:
+            losses, gradients = self._compiled_critic(batch)
         if gradients:
             self._descend_critic(self._standing, gradients)
         return losses
@@ -110,16 +113,13 @@ class Stacked:
     @torch.no_grad()
     def generator_step(self, batch: GeneratorBatch) -> Losses:
         """Update the generators once, the critics held; name → (K,)."""
-        losses, gradients = self._generator(batch)
+        if self._compiled_generator is None:
+            losses, gradients = self._generator_pass(self._standing, batch)
+        else:
+            losses, gradients = self._compiled_generator(batch)
         if gradients:
             self._descend_generator(self._standing, gradients)
         return losses
-
-    def _critic_uncompiled(self, batch: CriticBatch) -> tuple[Losses, Parameters]:
-        return self._critic_pass(self._standing, batch)
-
-    def _generator_uncompiled(self, batch: GeneratorBatch) -> tuple[Losses, Parameters]:
-        return self._generator_pass(self._standing, batch)
 
     def _critic_pass(self, standing: Standing, batch: CriticBatch) -> tuple[Losses, Parameters]:
         """The critics' losses; with them their gradients, unless the update is traced too."""
@@ -156,17 +156,26 @@ class Stacked:
         parameters, moments = standing.generator
         self._recipe.optimizer.update(parameters, gradients, moments, standing.lr)
 
+    def compile(self) -> None:
+        """Compile both steps; raises `RuntimeError` where this machine cannot."""
+        batches = self._batches(0)
+        if self._device.type == "cuda":  # what a graph reads are contiguous copies
+            batches = pytree.tree_map(torch.Tensor.contiguous, batches)
+        critic, generator = batches
+        with self._settings(0):
+            self._compiled_critic = compile_step(self._critic_pass, self._standing, critic[0])
+            self._compiled_generator = compile_step(self._generator_pass, self._standing, generator)
+
     def warm_up(self) -> None:
         """Do what the first step would do beside training (compile, capture); change no number."""
+        if self._to_compile and self._compiled_critic is None:
+            self.compile()
         before = {name: value.clone() for name, value in self.state().items()}
-        critic, generator = self._batches(0)
         with self._settings(0):
-            if self._compiled:
-                self._critic = compile_step(self._critic_pass, self._standing, critic[0])
-                self._generator = compile_step(self._generator_pass, self._standing, generator)
-            self._iteration(critic, generator)
             if self._device.type == "cuda":
-                self._captured = Captured(self._iteration, critic, generator)
+                self._captured = Captured(self._iteration, *self._batches(0))
+            else:
+                self._iteration(*self._batches(0))
         self.restore(before, 0)
 
     def advance(self, start: int, stop: int, steps: int) -> Losses:
@@ -208,7 +217,7 @@ class Stacked:
         themselves draw those of the block that begins at `step`."""
         devices = [self._device] if self._device.type == "cuda" else []
         with applied(self._precision, self._device), torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seeding.key(self._recipe.seeds[0], "layers", step))
+            seeding.seed_layers(self._recipe.seeds[0], step, self._device)
             yield
 
     def generator(self, member: int) -> nn.Module:

@@ -26,7 +26,7 @@ class Totals:
     common: Mapping[str, Any]
     latest: Mapping[str, float]
     made_with: Mapping[str, str | None]
-    """What the numbers depend on beside the spec: engine, torch, hardware."""
+    """What the numbers depend on beside the spec: engine, software, hardware."""
 
 
 class Tally:
@@ -99,4 +99,11 @@ class Tally:
     def _made_with(self) -> dict[str, str | None]:
         here = environment.current(self._device)
         engine = self.common["engine_used"]
-        return {"engine": engine, "torch": here.torch, "cpu": here.cpu, "gpu": here.gpu}
+        return {
+            "engine": engine,
+            "bench": bench.__version__,
+            "commit": here.commit,
+            "torch": here.torch,
+            "cpu": here.cpu,
+            "gpu": here.gpu,
+        }

@@ -259,7 +259,7 @@ class Textbook:
         themselves draw those of the block that begins at `step`."""
         devices = [self._device] if self._device.type == "cuda" else []
         with applied(self._precision, self._device), torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seeding.key(self._seed, "layers", step))
+            seeding.seed_layers(self._seed, step, self._device)
             yield
 
     def _generate(self, latents: Tensor) -> Tensor:
