@@ -24,18 +24,19 @@ def available_memory(device: str) -> int | None:
 
 
 def _told_by_driver(uuid: str) -> int | None:
-    """Free bytes of the GPU of this UUID; None where nvidia-smi does not say.
+    """Free bytes of the GPU of this UUID; None where nvidia-smi does not say, or it is parted.
 
     Asking torch opens a context, some 0.5 GB, that the process then holds to its end.  The number
     N of `cuda:N` is torch's own (CUDA_VISIBLE_DEVICES, CUDA_DEVICE_ORDER), so the UUID is given.
     """
-    query = ("--query-gpu=memory.free", "--format=csv,noheader,nounits")
-    with suppress(OSError, subprocess.SubprocessError, ValueError):  # "[N/A]", of a MIG instance
+    query = ("--query-gpu=memory.free,mig.mode.current", "--format=csv,noheader,nounits")
+    with suppress(OSError, subprocess.SubprocessError, ValueError):  # "[N/A]"
         found = subprocess.run(
             ["nvidia-smi", *query, "-i", f"GPU-{uuid}"],
             capture_output=True, text=True, timeout=10, check=True,
         )  # fmt: skip
-        return int(found.stdout) * 2**20
+        free, parted = found.stdout.split(",")
+        return None if parted.strip() == "Enabled" else int(free) * 2**20
     return None
 
 

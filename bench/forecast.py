@@ -66,7 +66,7 @@ def forecast(
     worker of its own to start; else the first start is the only one.
     """
     compiled: set[str] = set()
-    found = []
+    found: list[Estimate | None] = []
     for group in groups:
         recipe = _recipe(loads(group.specs[0].to_json()))
         starting = _START if spawned or not found else 0.0

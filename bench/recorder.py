@@ -37,7 +37,7 @@ from bench.training.account import Account
 from bench.training.arithmetic import matmul_rate, step_operations
 from bench.training.base import Engine, Recipe, resolve
 from bench.training.checkpoint import Checkpoint, due
-from bench.training.clock import Turnstile, now
+from bench.training.clock import now
 from bench.training.diagnostics import diagnostics
 from bench.training.engines import ready
 from bench.training.loop import Block, train
@@ -45,6 +45,7 @@ from bench.training.memory import MEMORY_ERRORS, out_of_memory
 from bench.training.precision import applied
 from bench.training.samples import generate, judged, picture, shown, weights
 from bench.training.tally import Tally
+from bench.turnstile import Turnstile
 
 
 def execute(group: Group, placement: Placement, emit: Emit) -> Sequence[RunResult]:

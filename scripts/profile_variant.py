@@ -63,7 +63,7 @@ class Subject:
             raise RequestError(f"variant {variant!r} is swept; expected one of: {known}")
         specs = [spec for spec in plan.expand(suite) if spec.variant == name]
         group, devices = plan.groups(specs, suite.name)[0], plan.devices(suite)
-        preflight.check(group.specs)
+        preflight.check(group.specs, devices)
         preflight.hold([group], devices)
         kind = group.specs[0].device
         return cls(group, torch.device(next(each for each in devices if each.startswith(kind))))
@@ -100,6 +100,8 @@ def profiled(subject: Subject, file: Path, note: Callable[[str], None]) -> Profi
     spec, device = subject.group.specs[0], subject.device
     torch.set_num_threads(spec.threads)
     torch.set_flush_denormal(True)  # as every run has it
+    if device.type == "cuda":  # streams and graphs are of the current device
+        torch.cuda.set_device(device)
     recipe = Recipe.of(subject.group.specs)
     samples = resolve("datasets", spec.dataset).load("train").samples.to(device)
     budget = spec.budget.generator_steps(spec.critic_steps, spec.batch_size, len(samples))

@@ -1,5 +1,7 @@
 """What a device has to give, as the system tells it."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -58,3 +60,20 @@ def test_emulated_bf16_is_not_a_precision_of_a_cpu(bf16, monkeypatch):
 def test_low_precisions_of_a_gpu_begin_with_ampere(capability, known, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert capacity.precisions("cuda:0") == (known or ("fp32", "tf32", "bf16"))
+
+
+@pytest.mark.parametrize(
+    ("printed", "known"),
+    [("2048, Disabled", 2 * GIB), ("2048, Enabled", 7), ("[N/A], [N/A]", 7)],
+)
+def test_free_memory_of_a_gpu_is_the_drivers_word_else_torchs(
+    printed, known, tmp_path, monkeypatch
+):
+    command = tmp_path / "nvidia-smi"
+    command.write_text(f'#!/bin/sh\n[ "$4" = GPU-1234 ] && echo "{printed}"\n', "ascii")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    gpu = SimpleNamespace(uuid="1234")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: gpu)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (7, 9))
+    assert capacity.available_memory("cuda:0") == known

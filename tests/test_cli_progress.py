@@ -47,6 +47,11 @@ def test_lines_tell_starts_evaluations_and_ends():
     ]
 
 
+def test_step_time_is_told_with_its_unit():
+    lines = Lines(Console(), GROUPS, "step_ms", "step time")
+    assert lines.value(10.5) == "step time 10.5 ms"
+
+
 @pytest.mark.parametrize("kind", [Lines, Bars])
 def test_failure_is_told_with_its_reason_as_it_is(kind):
     lost = RunResult.without_rows("suite", GROUPS[0].specs[0], "lost", "[bold]killed[/bold]")

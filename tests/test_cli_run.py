@@ -251,6 +251,29 @@ def test_dry_run_says_how_many_workers_memory_leaves(suite, capsys, monkeypatch)
     assert "; no more, since a group needs about " in told
 
 
+def test_run_says_how_many_workers_memory_leaves(suite, capsys, monkeypatch):
+    from bench import preflight
+    from bench.executors import base
+
+    monkeypatch.setattr(base, "cores", lambda: 2)
+    monkeypatch.setattr(preflight, "available_memory", lambda device: int(1.5 * 2**30))
+    only = ["--seeds", "0", "--executor", "processes"]
+    previewed = run(capsys, *only, "--dry-run")[1].splitlines()[-1]
+    assert previewed.startswith("1 worker of 1 thread on cpu (")
+    assert f"tiny: {previewed}\n" in run(capsys, *only)[1]
+
+
+def test_refused_run_leaves_the_declaration_as_it_was(suite, capsys, monkeypatch):
+    from bench import preflight
+
+    run(capsys, "--seeds", "0", "--variant", "gan")
+    declared = Path("results/tiny/declaration.json").read_bytes()
+    monkeypatch.setattr(preflight, "available_memory", lambda device: 2**20)
+    code, _, err = run(capsys, "--seeds", "0-3")
+    assert (code, Path("results/tiny/declaration.json").read_bytes()) == (2, declared)
+    assert "GiB available; set a smaller training.group" in err
+
+
 def test_dry_run_with_nothing_to_do_gives_no_estimate(suite, capsys):
     only = ["--variant", "gan", "--seeds", "0"]
     run(capsys, *only)

@@ -110,3 +110,34 @@ def test_step_of_a_group_costs_its_members_and_its_calls(engine):
     images = own.image * 5 * 64 if engine == "textbook" else 0
     expected = own.product * 0.01 + own.byte * 1e6 + own.update * 1e6 + calls + images
     assert one == pytest.approx(expected)
+
+
+def test_machine_is_held_for_the_blocks_that_are_timed():
+    assert forecast._timed_steps(1000, 1000) == 150  # three blocks of 50 after the first
+    assert forecast._timed_steps(75, 25) == 50
+    assert forecast._timed_steps(30, 1000) == 30  # one block is all there is
+
+
+def test_serial_executor_starts_once():
+    groups = [group(replace(RUN, seed=seed, group=(seed,))) for seed in (0, 1, 2)]
+    spawned, serial = (
+        sum(each.seconds for each in forecast.forecast(groups, [], 1, spawned=own))
+        for own in (True, False)
+    )
+    assert spawned - serial == pytest.approx(2 * forecast._START)
+
+
+def test_runs_that_could_not_be_compiled_are_believed(tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.RUN", replace(RUN, engine="compiled", compile="always"))
+    longer = replace(RUN, budget=Amount("generator_steps", 50))
+    fallen = rows(tmp_path, 20.0, compile_seconds=0.0)
+    assert estimate(longer, fallen).seconds == pytest.approx(50 * 2.0 + forecast._START)
+    compiled = rows(tmp_path / "compiled", 10.0, engine_used="compiled", compile_seconds=0.0)
+    both = [[*fallen[0], *compiled[0]]]
+    assert estimate(longer, both).seconds == pytest.approx(50 * 1.0 + forecast._START)
+
+
+def test_run_too_short_to_compile_tells_nothing_of_a_long_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.RUN", replace(RUN, engine="compiled"))
+    longer = replace(RUN, budget=Amount("generator_steps", 5000))
+    assert estimate(longer, rows(tmp_path, 1e4)) == estimate(longer)

@@ -13,7 +13,7 @@ ORDER = [
     {"bench"},
     {"errors"},
     {"records"},
-    {"registry", "seeding", "environment", "capacity"},
+    {"registry", "seeding", "environment", "capacity", "turnstile"},
     {"costs", "optimizers", "schedules", "datasets", "networks", "objectives", "metrics"},
     {"presets"},
     {"suite"},
@@ -32,7 +32,7 @@ ORDER = [
 ]
 RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
 ALONE = {
-    "executors": {"bench", "errors", "records", "executors"},
+    "executors": {"bench", "errors", "records", "turnstile", "executors"},
     "stats": {"bench", "errors", "stats"},
 }
 INDEPENDENT = {"datasets", "executors", "metrics", "networks", "objectives", "store"}

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from report_fixture import declaration, troubled, written
 from scipy import stats as scipy_stats
-from speed_fixture import TIMES, declared, result, stored
+from speed_fixture import TIMES, declared, result, runs, stored
 
+from bench.records import RunResult
 from bench.reporting.base import Summary
 from bench.reporting.numbers import effect
 from bench.reporting.page import render_html
@@ -134,3 +135,47 @@ def test_ordinary_suite_shows_utilisation_where_it_is_known(tmp_path: Path) -> N
     summary = summarize(known, declaration())
     assert "62 %" in render_markdown(summary)
     assert '<td class="n">62 %</td>' in render_html(summary, known)
+
+
+def test_greatest_gain_is_one_that_has_a_verdict(tmp_path: Path) -> None:
+    times = {name: TIMES[name] for name in ("gan_textbook", "gan_compiled")}
+    wild = {"gan_eager": (0.2, 8.0, 0.1)}  # the better median, and no verdict
+    found = summarize(stored(tmp_path, times | wild), declared(times | wild))
+    assert "1 is faster and 1 is not decided. Greatest gain: 2.00× faster" in found.headline
+
+
+def test_smaller_last_stack_is_no_observation_of_the_larger(tmp_path: Path) -> None:
+    times = {name: TIMES[name] for name in ("wgan_textbook", "wgan_stacked")}
+    last = result("wgan_stacked", 3, 15.0).run
+    asked = json.dumps(json.loads(last.spec) | {"group": [6]})  # a seed is left over
+    made = [*runs(times), RunResult(replace(last, spec=asked))]
+    found = summarize(written(tmp_path, made, "engine_speed"), declared(times))
+    [cell] = [c for c in found.lines[0].cells if c.variant == "wgan_stacked"]
+    assert [value for _, value in cell.values] == [9.5, 9.6, 9.4]
+
+
+def test_note_names_what_a_variant_shares_with_its_baseline(results: Results) -> None:
+    told = summarize(results, declared()).notes[0]
+    assert "critic steps, batch size, budget and evaluation." in told
+    other = replace(declared(), against={"batch_size": 64})
+    assert "critic steps, budget and evaluation." in summarize(results, other).notes[0]
+
+
+def test_recipes_tell_the_group_where_variants_differ_in_it(
+    tmp_path: Path, summary: Summary
+) -> None:
+    assert {each.name: each.parts["Group"] for each in summary.recipes}["wgan_stacked"] == "2"
+    assert "Threads" not in summary.recipes[0].parts
+    alike = {name: TIMES[name] for name in ("gan_textbook", "gan_eager")}
+    [first, _] = summarize(stored(tmp_path, alike), declared(alike)).recipes
+    assert "Group" not in first.parts
+
+
+def test_column_of_a_score_keeps_its_capitals_and_has_no_unit(
+    summary: Summary, results: Results
+) -> None:
+    lines = [replace(b.line, label="FID (digits)", unit="") for b in summary.baselines]
+    beside = [replace(b, line=line) for b, line in zip(summary.baselines, lines, strict=True)]
+    scored = replace(summary, metric_label="FID (digits)", baselines=tuple(beside))
+    assert "| FID (digits) | 95 %" in render_markdown(scored)
+    assert ">FID (digits)</th>" in render_html(scored, results)

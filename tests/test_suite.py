@@ -113,6 +113,13 @@ def test_set_replaces_a_budget_in_another_unit(tmp_path):
     assert suite.recipes["gan"].budget == Amount("epochs", 0.5)
 
 
+def test_set_replaces_a_time_between_checkpoints_in_another_unit(tmp_path):
+    text = HEAD.replace("batch_size = 32", "batch_size = 32, checkpoint_every = { images = 640 }")
+    option = "training.checkpoint_every.generator_steps=100"
+    suite = suite_of(tmp_path, text + GAN, overrides=[option])
+    assert suite.recipes["gan"].checkpoint_every == Amount("generator_steps", 100)
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_set_takes_a_part_and_its_options_in_any_order(tmp_path, order):
     options = ["network.latent_dim=7", "network.name=dcgan"][::order]

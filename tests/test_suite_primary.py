@@ -11,6 +11,7 @@ from bench import plan
 from bench.declaration import declare
 from bench.errors import SuiteError
 from bench.suite import load_suite
+from bench.training.loop import blocks
 
 SUITE = """schema = 1
 name = "mine"
@@ -47,6 +48,7 @@ MISTAKES = [
     ('{ engine = "textbook" }', "{}", 8, f"primary.against: is empty; expected at least one of {KEYS}"),
     ('{ engine = "textbook" }', '"textbook"', 8, "primary.against: expected a table, found 'textbook'"),
     ('{ engine = "textbook" }', "{ group = 2 }", 8, "primary.against: 'gan-engine-textbook' has no baseline: no variant has group = 2"),
+    ('{ engine = "textbook" }', "{ group = 1 }", 8, "primary.against: every variant has group = 1; nothing is left to compare"),
 ]  # fmt: skip
 
 
@@ -78,6 +80,16 @@ def test_variant_of_another_recipe_is_told_the_nearest_baseline(tmp_path):
         "variant has engine = 'textbook' and the same recipe; the nearest, "
         "'wgan-engine-textbook', differs in batch_size"
     )
+
+
+def test_baseline_was_trained_as_long_and_judged_alike(tmp_path):
+    short = '[[variant]]\nname = "short"\npreset = "mlp_gan"\ntraining.engine = "textbook"\n'
+    text = SUITE.replace('"training.engine" = ["textbook", "compiled"]\n', "") + short
+    assert suite_of(tmp_path, text, variants=["gan", "short"]).baselines == {"gan": "short"}
+    judged = text + "evaluation.samples = 64\n"
+    assert suite_of(tmp_path, judged, variants=["gan", "short"]).baselines == {}
+    budget = text + "training.budget = { generator_steps = 50 }\n"
+    assert suite_of(tmp_path, budget, variants=["gan", "short"]).baselines == {}
 
 
 def test_two_baselines_are_one_too_many(tmp_path):
@@ -119,4 +131,10 @@ def test_every_case_of_engine_speed_has_three_rounds():
     groups = plan.groups(plan.expand(load_suite(SUITES / "engine_speed.toml")), "engine_speed")
     names = [group.specs[0].variant for group in groups]
     assert {names.count(name) for name in names} == {3}
-    assert sorted(names[:42]) == sorted(names[42:84]) == sorted(names[84:])
+    assert sorted(names[:38]) == sorted(names[38:76]) == sorted(names[76:])
+
+
+def test_timed_blocks_of_engine_speed_are_as_long_as_the_one_that_warms_up():
+    for variant in load_suite(SUITES / "engine_speed.toml").recipes.values():
+        steps, every = int(variant.budget.count), int(variant.evaluation.every.count)
+        assert len({stop - start for start, stop in blocks(steps, every)}) == 1

@@ -16,11 +16,11 @@ from bench.objectives.wgan import WGAN, WGANGP
 from bench.optimizers import SGD, Adam, RMSprop
 from bench.schedules import Constant, Cosine, Linear
 from bench.training.base import Recipe
-from bench.training.clock import Turnstile
 from bench.training.diagnostics import diagnostics
 from bench.training.loop import SOLO_BLOCKS, blocks, train
 from bench.training.stacked import Stacked
 from bench.training.textbook import Textbook, _Pictures
+from bench.turnstile import Turnstile
 
 SMALL = MLP(latent_dim=4, generator_widths=(8,), critic_widths=(8,))
 

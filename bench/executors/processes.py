@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import tempfile
 import threading
@@ -34,6 +35,7 @@ from bench.executors.base import (
     uninterrupted,
 )
 from bench.records import Emit, Group, Placement, Progress, RunResult, Work
+from bench.turnstile import Turnstile
 
 GRACE = 1.0
 """Seconds between asking a worker to end and killing it."""
@@ -117,7 +119,9 @@ class _Worker:
         self.pipe, theirs = _spawn.Pipe(duplex=False)
         self.output = folder / f"{group.specs[0].run_id}.log"
         self.output.touch()
-        self.process = _spawn.Process(target=_main, args=(work, group, place, theirs, self.output))
+        # as bytes: to read them imports torch, which the worker does when it may
+        told = pickle.dumps(work), group, place, theirs, self.output
+        self.process = _spawn.Process(target=_main, args=told)
         with theirs, _thread_variables(place.threads):
             self.process.start()
 
@@ -166,14 +170,16 @@ class _Worker:
         return ": ".join([f"the worker {ended}{memory}", *printed])
 
 
-def _main(work: Work, group: Group, place: Placement, pipe: Connection, output: Path) -> None:
+def _main(work: bytes, group: Group, place: Placement, pipe: Connection, output: Path) -> None:
     """What a worker does: run its group, and say how far it is and what came of it."""
     os.setpgid(0, 0)
     threading.Thread(target=_end_with_driver, daemon=True).start()
     log = os.open(output, os.O_WRONLY | os.O_APPEND)  # the terminal is the driver's alone
     os.dup2(log, 1)
     os.dup2(log, 2)
-    pipe.send(attempt(work, group, place, pipe.send))
+    with Turnstile(place.turnstile).together():  # imports would disturb one that is timed alone
+        read: Work = pickle.loads(work)
+    pipe.send(attempt(read, group, place, pipe.send))
 
 
 def _end_with_driver() -> None:

@@ -10,7 +10,8 @@ import torch
 
 from bench.training.base import Engine
 from bench.training.batches import BLOCK
-from bench.training.clock import Stopwatch, Turnstile
+from bench.training.clock import Stopwatch
+from bench.turnstile import Turnstile
 
 SOLO_BLOCKS = 3
 """Blocks after the first that are trained with nothing beside them, where a cost is asked."""
