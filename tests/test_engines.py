@@ -319,9 +319,17 @@ def test_a_gpus_lower_precisions_stay_near_fp32(precision):
         assert torch.allclose(rounded[name], value, rtol=0.05, atol=0.02), name
 
 
-def test_a_group_of_two_trains_each_member_as_alone_in_every_precision():
-    for precision in ("fp32", "bf16"):
-        pair = engine(recipe(seeds=(3, 4)), steps=2, precision=precision)
-        alone = engine(replace(recipe(), seeds=(4,)), steps=2, precision=precision)
-        for name, value in alone.critic_parameters.items():
-            assert torch.allclose(pair.critic_parameters[name][1:], value, atol=1e-3), name
+@pytest.mark.parametrize(("precision", "share"), [("fp32", 1e-4), ("bf16", 0.05)])
+@pytest.mark.parametrize("objective", [NonSaturating(), WGAN(clip=1.0), WGANGP()])
+def test_a_member_of_a_group_moves_as_it_would_alone(objective, precision, share):
+    # plain descent: Adam would make a whole step of what rounding leaves of a gradient of zero
+    made = recipe(objective=objective, optimizer=SGD(lr=0.01))
+    first = engine(replace(made, seeds=(4,)))
+    alone = engine(replace(made, seeds=(4,)), steps=2, precision=precision)
+    pair = engine(replace(made, seeds=(3, 4)), steps=2, precision=precision)
+    for name, value in alone.critic_parameters.items():
+        moved = (value - first.critic_parameters[name]).norm()
+        apart = (pair.critic_parameters[name][1:] - value).norm()
+        assert apart <= share * moved, name
+        other = (pair.critic_parameters[name][:1] - value).norm()
+        assert other > share * moved, name  # which the other member does not pass
