@@ -104,8 +104,8 @@ def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by nam
 
     suite, root = _suite(suite), Path(results)
     specs, start = plan.expand(suite), registry.load("executors", executor)
-    preflight.check(specs, plan.devices(suite))
     devices = plan.devices(suite)
+    preflight.check(specs, devices)
     store.prepare(root, suite.name)
     with store.locked(root, suite.name):
         done = store.finished(root, suite.name)
@@ -241,10 +241,11 @@ def preview(
     suite, root = _suite(suite), Path(results)
     specs = plan.expand(suite)
     registry.load("executors", executor)
-    preflight.check(specs, plan.devices(suite))
+    devices = plan.devices(suite)
+    preflight.check(specs, devices)
     done = store.finished(root, suite.name)
     groups = plan.pending(plan.groups(specs, suite.name, timed=suite.timed), () if fresh else done)
-    room = _room(groups, plan.devices(suite), executor, workers)
+    room = _room(groups, devices, executor, workers)
     count = len(room.workers)
     folders = (root / suite.name, root / "reference" / suite.name)
     earlier = [store.run_rows(folder) for folder in folders]

@@ -9,6 +9,8 @@ that draws from them, and put back.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,13 +36,17 @@ def generator(
     return torch.Generator(device=device).manual_seed(key(seed, stream, block))
 
 
-def seed_layers(seed: int, step: int, device: torch.device) -> None:
-    """Set the global generators for layers that draw from them, in the block that begins at
-    generator step `step`; the caller puts them back (`torch.random.fork_rng`)."""
+@contextmanager
+def layers(seed: int, step: int, device: torch.device) -> Iterator[None]:
+    """Within the block, layers that draw from the global generators draw what belongs to the block
+    of training that begins at generator step `step`; after it the generators are as before."""
     import torch
 
     number = key(seed, "layers", step)
-    torch.default_generator.manual_seed(number)
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(number)
+    on_gpu = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=on_gpu):
+        torch.default_generator.manual_seed(number)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(number)
+        yield

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from bench import registry
+from bench import registry, seeding
 from bench.networks.base import Critic, Initialization, Network, build
 from bench.objectives.base import Objective
 from bench.records import Part, RunSpec
 from bench.training.batches import Batches
+from bench.training.precision import applied
 
 
 def resolve(kind: str, part: Part) -> Any:
@@ -81,6 +83,14 @@ class Recipe:
             device=images.device,
             dtype=dtype,
         )
+
+
+@contextmanager
+def settings(precision: str, seed: int, step: int, device: torch.device) -> Iterator[None]:
+    """What both engines train a block in: products rounded as asked, and for layers that draw
+    random numbers themselves those of the block that begins at `step`."""
+    with applied(precision, device), seeding.layers(seed, step, device):
+        yield
 
 
 class Engine(Protocol):

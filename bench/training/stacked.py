@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from bench import seeding
 from bench.networks.base import Critic, to_range
 from bench.optimizers import Moments, Parameters
-from bench.training.base import Recipe
+from bench.training.base import Recipe, settings
 from bench.training.batches import CriticBatch, GeneratorBatch
 from bench.training.compiling import compiled as compile_step
 from bench.training.graphs import Captured
-from bench.training.precision import applied, compute_dtype
+from bench.training.precision import compute_dtype
 from bench.training.state import State, joined
 from bench.training.steps import Losses, Pair
 
@@ -211,14 +210,8 @@ class Stacked:
     def _schedule(self, done: float) -> None:
         self._standing.lr.fill_(self._recipe.optimizer.lr * self._recipe.schedule.factor(done))
 
-    @contextmanager
-    def _settings(self, step: int) -> Iterator[None]:
-        """Within the block products are rounded as asked, and layers that draw random numbers for
-        themselves draw those of the block that begins at `step`."""
-        devices = [self._device] if self._device.type == "cuda" else []
-        with applied(self._precision, self._device), torch.random.fork_rng(devices=devices):
-            seeding.seed_layers(self._recipe.seeds[0], step, self._device)
-            yield
+    def _settings(self, step: int) -> AbstractContextManager[None]:
+        return settings(self._precision, self._recipe.seeds[0], step, self._device)
 
     def generator(self, member: int) -> nn.Module:
         """A copy of a member's generator, batch norm as in training."""

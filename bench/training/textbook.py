@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -28,8 +28,8 @@ from bench.networks.base import Critic, Span
 from bench.objectives.base import Objective
 from bench.objectives.gan import Minimax, NonSaturating
 from bench.objectives.wgan import WGAN, WGANGP
-from bench.training.base import Recipe
-from bench.training.precision import applied, compute_dtype
+from bench.training.base import Recipe, settings
+from bench.training.precision import compute_dtype
 from bench.training.state import State, joined, moments, part, restore_moments
 
 Terms = dict[str, Tensor]
@@ -198,7 +198,7 @@ class Textbook:
 
     def advance(self, start: int, stop: int, steps: int) -> Terms:
         """Train generator iterations start … stop − 1 of `steps`; name → (1,), means over them."""
-        with self._settings(start):
+        with settings(self._precision, self._seed, start, self._device):
             return self._advance(start, stop, steps)
 
     def _advance(self, start: int, stop: int, steps: int) -> Terms:
@@ -252,15 +252,6 @@ class Textbook:
             self._shuffle.manual_seed(seeding.key(self._seed, "textbook/shuffle", epoch))
             for batch in self._loader:
                 yield batch[0] if isinstance(batch, list) else batch  # TensorDataset's are lists
-
-    @contextmanager
-    def _settings(self, step: int) -> Iterator[None]:
-        """Within the block products are rounded as asked, and layers that draw random numbers for
-        themselves draw those of the block that begins at `step`."""
-        devices = [self._device] if self._device.type == "cuda" else []
-        with applied(self._precision, self._device), torch.random.fork_rng(devices=devices):
-            seeding.seed_layers(self._seed, step, self._device)
-            yield
 
     def _generate(self, latents: Tensor) -> Tensor:
         with self._autocast():
