@@ -14,12 +14,12 @@ from typing import Any
 import torch
 
 from bench import environment
-from bench.datasets.base import Split
 from bench.networks.base import NORMS
+from bench.preflight import extent
 from bench.records import Amount, Evaluation, Group, RunSpec
 from bench.step_time import step_seconds
 from bench.training.arithmetic import forward_operations, matmul_rate, step_cost
-from bench.training.base import Recipe, resolve
+from bench.training.base import Recipe
 from bench.training.diagnostics import SAMPLES
 from bench.training.engines import EARNED
 from bench.training.loop import SOLO_BLOCKS, blocks
@@ -169,7 +169,7 @@ def _lengths(
     spec: RunSpec, budget: Amount | None = None, evaluation: Evaluation | None = None
 ) -> tuple[int, int]:
     """Generator steps of a run, and between two evaluations."""
-    sizes = spec.critic_steps, spec.batch_size, _size(dumps(spec.dataset))
+    sizes = spec.critic_steps, spec.batch_size, extent(dumps(spec.dataset, sort_keys=True)).train
     every = (evaluation or spec.evaluation).every
     return (budget or spec.budget).generator_steps(*sizes), every.generator_steps(*sizes)
 
@@ -208,7 +208,7 @@ def _judging_seconds(
     preparing = 0.0
     if asked.metrics or asked.final_metrics:
         judging += asked.samples * _EXTRACTED
-        preparing = (asked.samples + _size(dumps(spec.dataset), "test")) * _EXTRACTED
+        preparing = (asked.samples + extent(dumps(spec.dataset, sort_keys=True)).test) * _EXTRACTED
     times = -(-steps // every)
     return len(spec.group) * (ends * diagnosing + times * judging) + preparing
 
@@ -221,13 +221,7 @@ def _normalised(spec: RunSpec) -> bool:
 
 
 def _shape(spec: RunSpec) -> tuple[int, ...]:
-    shape: tuple[int, ...] = resolve("datasets", spec.dataset).shape
-    return shape
-
-
-@cache
-def _size(dataset: str, split: Split = "train") -> int:
-    return len(resolve("datasets", loads(dataset)).load(split).samples)
+    return extent(dumps(spec.dataset, sort_keys=True)).shape
 
 
 @cache

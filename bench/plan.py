@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+from bench import extractors
 from bench.environment import available_devices, resolve_device
 from bench.records import Group, RunSpec
 from bench.suite import Suite, Variant
@@ -60,7 +61,9 @@ def _spec(variant: Variant, device: str, seed: int, group: tuple[int, ...]) -> R
         budget=variant.budget,
         engine=variant.engine,
         precision=variant.precision,
-        evaluation=variant.evaluation,
+        evaluation=replace(
+            variant.evaluation, extractor=extractors.pinned(variant.evaluation.extractor)
+        ),
         seed=seed,
         group=group,
         device=device,

@@ -6,14 +6,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from math import prod
+from typing import NamedTuple, get_args
 
 import torch
-from torch import Tensor
 
+from bench import extractors
 from bench.capacity import available_memory, precisions
+from bench.datasets.base import Images, Points, Split
 from bench.environment import cores, current
 from bench.errors import DataError, DeviceError
-from bench.metrics.evaluator import fitting
 from bench.networks.base import require_range, require_stackable
 from bench.records import Group, RunSpec
 from bench.training.base import Recipe, resolve
@@ -28,7 +30,6 @@ def check(specs: Sequence[RunSpec], devices: Sequence[str] = ("cpu", "cuda:0")) 
     and the extractor against the data, and precision and threads against the machine.  Raises
     `DataError`, `DeviceError` or `UnknownName`.
     """
-    loaded: dict[str, Tensor] = {}
     seen: set[str] = set()
     for spec in specs:
         if (key := _alike(spec)) in seen:
@@ -37,12 +38,7 @@ def check(specs: Sequence[RunSpec], devices: Sequence[str] = ("cpu", "cuda:0")) 
         for device in devices:
             if device.startswith(spec.device):
                 _has_instructions(spec, device)
-        data = json.dumps(spec.dataset, sort_keys=True)
-        if data not in loaded:
-            dataset = resolve("datasets", spec.dataset)
-            loaded[data] = dataset.load("train").samples
-            dataset.load("test")
-        _fits(spec, loaded[data])
+        _fits(spec, extent(json.dumps(spec.dataset, sort_keys=True)))
 
 
 def hold(groups: Sequence[Group], devices: Sequence[str]) -> Hold:
@@ -95,16 +91,38 @@ def _alike(spec: RunSpec) -> str:
 
 
 def _bytes(spec: RunSpec) -> float:
-    train, test, shape = _extent(json.dumps(spec.dataset, sort_keys=True))
-    return group_bytes(spec, train, test, shape)
+    found = extent(json.dumps(spec.dataset, sort_keys=True))
+    size = prod(found.shape) * found.example.samples.element_size()
+    return group_bytes(spec, size * found.train, size * found.test, found.shape)
+
+
+class Extent(NamedTuple):
+    """What is known of a data set once it was loaded."""
+
+    train: int
+    """Samples of the split."""
+    test: int
+    example: Images | Points
+    """The first test sample, and whatever modes the data have."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a sample."""
+        return tuple(self.example.samples.shape[1:])
 
 
 @cache
-def _extent(dataset: str) -> tuple[int, int, tuple[int, ...]]:
-    """Bytes of both splits, and the shape of a sample."""
-    loaded = resolve("datasets", json.loads(dataset))
-    train, test = loaded.load("train").samples, loaded.load("test").samples
-    return train.nbytes, test.nbytes, tuple(train.shape[1:])
+def extent(dataset: str) -> Extent:
+    """A data set's extent, by its part as JSON; loaded once a process."""
+    part = json.loads(dataset)
+    train, test = (resolve("datasets", part).load(split) for split in get_args(Split))
+    return Extent(len(train.samples), len(test.samples), _first(test))
+
+
+def _first(split: Images | Points) -> Images | Points:
+    if isinstance(split, Images):
+        return Images(split.images[:1].clone(), None)
+    return replace(split, points=split.points[:1].clone(), labels=None)
 
 
 def _has_room(spec: RunSpec, needed: float, devices: Sequence[str]) -> None:
@@ -138,13 +156,13 @@ def _has_instructions(spec: RunSpec, device: str) -> None:
         )
 
 
-def _fits(spec: RunSpec, samples: Tensor) -> None:
-    shape = tuple(samples.shape[1:])
-    kind = "points" if len(shape) == 1 else "images"
-    if spec.batch_size > len(samples):
+def _fits(spec: RunSpec, data: Extent) -> None:
+    shape = data.shape
+    if spec.batch_size > data.train:
+        kind = "points" if len(shape) == 1 else "images"
         raise DataError(
             f"variant {spec.variant}: training.batch_size is {spec.batch_size}, but "
-            f"{spec.dataset['name']} has {len(samples)} training {kind}"
+            f"{spec.dataset['name']} has {data.train} training {kind}"
         )
     recipe = Recipe.of([spec])
     require_range(spec.network["name"], recipe.network.range, shape)
@@ -154,10 +172,8 @@ def _fits(spec: RunSpec, samples: Tensor) -> None:
     if spec.engine == "textbook":
         form(recipe.objective)
     if spec.evaluation.metrics or spec.evaluation.final_metrics:
-        if kind == "points":
-            raise DataError(
-                f"variant {spec.variant}: {spec.dataset['name']} has points, and every metric of "
-                "this release is of images; set evaluation.metrics and evaluation.final_metrics "
-                "to []"
-            )
-        fitting(spec.evaluation.extractor, spec.dataset["name"]).sha256()
+        try:
+            found = extractors.find(spec.evaluation.extractor)
+            found.fitted(spec.dataset["name"], data.example).extract(data.example.samples, "cpu")
+        except DataError as error:
+            raise DataError(f"variant {spec.variant}: evaluation.extractor: {error}") from error

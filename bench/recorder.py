@@ -12,14 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
 from bench import environment, seeding
+from bench.datasets.base import Split
 from bench.errors import CheckpointError, RunTimeout, failure
-from bench.metrics.evaluator import Evaluator, Measurement
+from bench.metrics.evaluator import Evaluator, Measurement, RealData
 from bench.records import (
     Amount,
     Emit,
@@ -169,8 +170,9 @@ class _Recording:
         return device
 
     def _data(self, device: torch.device) -> tuple[Tensor, Tensor, Evaluator]:
-        images, test = (split.to(device) for split in _images(self.spec))
-        evaluator = _evaluator(self.spec, images, test, device)
+        data = _real_data(self.spec)
+        images, test = (data.split(name).to(device) for name in get_args(Split))
+        evaluator = _evaluator(self.spec, data, device)
         began = time.perf_counter()
         evaluator.prepare()
         self.tally.eval_seconds += time.perf_counter() - began
@@ -306,23 +308,13 @@ class _Recording:
         self.emit(Progress(self.group.label, "note", note=line))
 
 
-def _images(spec: RunSpec) -> tuple[Tensor, Tensor]:
-    """The training and the test split of a spec's data set: images, or points."""
+def _real_data(spec: RunSpec) -> RealData:
     dataset = resolve("datasets", spec.dataset)
-    return dataset.load("train").samples, dataset.load("test").samples
+    return RealData(spec.dataset["name"], dataset.load("train"), dataset.load("test"))
 
 
-def _evaluator(
-    spec: RunSpec, images: Tensor, test: Tensor, device: torch.device | str
-) -> Evaluator:
+def _evaluator(spec: RunSpec, data: RealData, device: torch.device | str) -> Evaluator:
     asked = spec.evaluation
     return Evaluator(
-        asked.extractor,
-        asked.metrics,
-        asked.final_metrics,
-        images,
-        test,
-        spec.dataset["name"],
-        asked.samples,
-        device,
+        asked.extractor, asked.metrics, asked.final_metrics, data, asked.samples, device
     )

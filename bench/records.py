@@ -8,6 +8,7 @@ Format history of the tables (`SCHEMA_VERSION`):
 
     1  the first
     2  `run` gains step_operations, matmul_rate and utilisation
+    3  `metrics` gains preprocessing, k and error
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 RECIPE_VERSION = 2
 """Part of every run's identity; raised when the same declaration starts to give another result.
@@ -308,6 +309,12 @@ class MetricRow:
     extractor_sha256: str = ""
     layer: str = ""
     """Which of the extractor's layers the features are."""
+    preprocessing: str | None = None
+    """What happens to a sample before the extractor sees it: range, channels, resizing."""
+    k: int | None = None
+    """Of nearest neighbours, where the metric depends on one."""
+    error: str | None = None
+    """Why there is no value."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from bench import seeding
 from bench.datasets.base import Images
 from bench.datasets.mnist import MNIST
-from bench.metrics.features import WEIGHTS, DigitClassifier
+from bench.extractors.classifier import Classifier
+from bench.extractors.digits import CLASSES, SHAPE, WEIGHTS
 
 SEED = 0
 EPOCHS = 20
@@ -39,11 +40,11 @@ PEAK_RATE = 4e-3
 README = Path(__file__).with_name("README.md")
 
 
-def train(data: Images) -> DigitClassifier:
+def train(data: Images) -> Classifier:
     """The classifier after `EPOCHS` passes over the data, batch norm folded into its weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeding.key(SEED, "digits/construct"))
-        network = DigitClassifier()
+        network = Classifier(SHAPE, CLASSES)
         network.convolutions = _with_norms(network.convolutions)
         steps = EPOCHS * (len(data.images) // BATCH)
         optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.05)
@@ -55,7 +56,7 @@ def train(data: Images) -> DigitClassifier:
     return network
 
 
-def accuracy(network: DigitClassifier, data: Images) -> float:
+def accuracy(network: Classifier, data: Images) -> float:
     """The share of images whose largest logit is their label's."""
     assert data.labels is not None
     with torch.inference_mode():
@@ -90,7 +91,7 @@ def noise(count: int, generator: torch.Generator) -> Tensor:
 
 
 def _epoch(
-    network: DigitClassifier,
+    network: Classifier,
     data: Images,
     epoch: int,
     optimizer: torch.optim.Optimizer,
@@ -158,7 +159,7 @@ def _ship() -> None:
     digest = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
     _write_down(provenance | {"SHA-256": f"`{digest}`"})
     print(f"test accuracy {provenance['test accuracy']}")
-    print(f"bench/metrics/features.py: SHA256 = {digest!r}")
+    print(f"bench/extractors/digits.py: SHA256 = {digest!r}")
 
 
 def _write_down(provenance: dict[str, str]) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 from bench.errors import DataError
 
 Split = Literal["train", "test"]
+Kind = Literal["images", "points"]
 _PREFIX = {"train": "train", "test": "t10k"}
 
 
@@ -38,12 +39,13 @@ class Images:
 
 @dataclass(frozen=True)
 class Points:
-    """float32 points (N, D); where they come from modes, each one's mode, int64 (N,), and the
-    centres of the modes (modes, D)."""
+    """float32 points (N, D); where they come from modes, each one's mode, int64 (N,), the centres
+    of the modes (modes, D) and their standard deviation in every direction."""
 
     points: Tensor
     labels: Tensor | None = None
     centres: Tensor | None = None
+    sigma: float | None = None
 
     @property
     def samples(self) -> Tensor:
@@ -55,8 +57,12 @@ class Points:
 class Dataset(ABC):
     """A source of real samples; its fields are its options."""
 
-    shape: ClassVar[tuple[int, ...]]
-    """Channels, height, width of an image; the dimensions (D,) of a point."""
+    kind: ClassVar[Kind] = "images"
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height, width of an image; the dimensions (D,) of a point."""
 
     @abstractmethod
     def load(self, split: Split) -> Images | Points:

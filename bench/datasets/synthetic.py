@@ -36,6 +36,7 @@ class Ring(Dataset):
     """Training points."""
     test_samples: Number = 10_000
 
+    kind = "points"
     shape = (2,)
 
     def load(self, split: Split) -> Points:
@@ -52,4 +53,4 @@ def _mixture(centres: Tensor, sigma: float, scale: float, count: int, stream: st
     labels = torch.randint(len(centres), (count,), generator=draw)
     noise = torch.randn((count, centres.shape[1]), generator=draw, dtype=torch.float64)
     points = (centres[labels] + sigma * noise) / scale
-    return Points(points.float(), labels, (centres / scale).float())
+    return Points(points.float(), labels, (centres / scale).float(), sigma / scale)

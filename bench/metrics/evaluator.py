@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from time import perf_counter
 
 import torch
 from torch import Tensor
 
-from bench import registry, seeding
-from bench.errors import DataError
-from bench.metrics.base import Extractor, FeatureBank, Metric
+from bench import extractors, registry, seeding
+from bench.datasets.base import Images, Kind, Points, Split
+from bench.errors import DataError, suggestion
+from bench.extractors.base import SAMPLES, Extractor, FeatureBank
+from bench.metrics.base import Metric
 from bench.records import Direction
+from bench.shelf import Key, Shelf, cache_folder
+
+CLASSES_SHOWN = 100
+"""Up to so many classes each has its share of the samples among the metrics."""
+_SHARE = "class_share_"
 
 _UNDEFINED = (ValueError, ArithmeticError, torch.linalg.LinAlgError)  # type: ignore[attr-defined] # it is public
 """What a metric raises where its number does not exist; all else is a bug and not hidden."""
@@ -33,22 +42,44 @@ class Measurement:
     extractor: str
     extractor_sha256: str
     layer: str
+    preprocessing: str
+    k: int | None
     reference: str
     floor: float | None
-    """What as many real training images get against the same reference; None where there are
-    fewer of them than samples."""
+    """What as many real samples, which are not of the reference, get against it; None where there
+    are fewer of them."""
     seconds: float
     """Of this metric alone; the extraction, which all share, is not in it."""
     error: str | None
     """Why there is no value."""
 
 
-class Evaluator:
-    """Judges sets of `samples` images by named metrics against the whole test split.
+@dataclass(frozen=True)
+class RealData:
+    """Both splits of a data set, as they are judged by."""
 
-    Besides the metrics asked for, every evaluation gives the share of samples in each class
-    (`class_share_0`, …).  The metrics of `final_metrics` are computed at the end of a run only;
-    without any metric no extractor is needed and nothing is measured.
+    name: str
+    train: Images | Points
+    test: Images | Points
+
+    @property
+    def kind(self) -> Kind:
+        """What its samples are."""
+        return "images" if isinstance(self.train, Images) else "points"
+
+    def split(self, name: Split) -> Tensor:
+        """The samples of a split, uint8 images (N, C, H, W) or float32 points (N, D)."""
+        return (self.train if name == "train" else self.test).samples
+
+
+class Evaluator:
+    """Judges sets of `samples` samples by named metrics against real data.
+
+    The reference is the test split, or the training split for a metric that looks for copies; the
+    floor comes from the other one.  Besides the metrics asked for, every evaluation gives the share
+    of samples in each class (`class_share_0`, …), where there are at most 100.  The metrics of
+    `final_metrics` are computed at the end of a run only; without any metric no extractor is needed
+    and nothing is measured.  Banks of real data, and what follows from them, are kept on `shelf`.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - a run's declaration of its evaluation, and its data
@@ -56,131 +87,237 @@ class Evaluator:
         extractor: str,
         metrics: Sequence[str],
         final_metrics: Sequence[str],
-        train: Tensor,
-        test: Tensor,
-        dataset: str,
+        data: RealData,
         samples: int,
         device: torch.device | str = "cpu",
+        shelf: Shelf | None = None,
     ) -> None:
-        """`train` and `test` are the splits' uint8 images (N, C, H, W).
+        """Without a shelf, that in the user's cache folder.
 
-        Raises `UnknownName` for a name that no registry holds, `DataError` for an extractor that
-        was not made for the data set.
+        Raises `UnknownName` for a name that no registry holds, `DataError` for an extractor or a
+        metric that was not made for the data.
         """
-        self._metrics = {name: _metric(name) for name in metrics}
-        self._final_metrics = self._metrics | {name: _metric(name) for name in final_metrics}
-        self._extractor = fitting(extractor, dataset) if self._final_metrics else None
-        self._train, self._test = train, test
-        self._dataset, self._samples, self._device = dataset, samples, device
+        self._metrics = {name: fitting_metric(name, data.kind) for name in metrics}
+        self._final_metrics = self._metrics | {
+            name: fitting_metric(name, data.kind) for name in final_metrics
+        }
+        self._extractor = (
+            extractors.find(extractor).fitted(data.name, data.test) if self._final_metrics else None
+        )
+        self._data, self._samples, self._device = data, samples, device
+        self._shelf = Shelf(cache_folder()) if shelf is None else shelf
+        self._banks: dict[tuple[Split, bool], FeatureBank | None] = {}
         self._floors: dict[str, float | None] = {}
 
     def prepare(self) -> None:
         """Extract the reference and measure the floors now rather than at the first evaluation."""
         if self._extractor and self._metrics:
-            for name, metric in (self._metrics | _class_shares(self._reference)).items():
+            for name, metric in self._asked(final=False).items():
                 self._floor(name, metric)
 
-    def evaluate(self, images: Tensor, *, final: bool) -> tuple[Measurement, ...]:
-        """Every metric of uint8 images (samples, C, H, W); of the final ones if this is the end.
+    def evaluate(self, samples: Tensor, *, final: bool) -> tuple[Measurement, ...]:
+        """Every metric of samples, images or points as the data's; of the final ones if this is the
+        end.
 
         A metric that is not defined for these samples has no value but an error; the others keep
-        theirs.  Raises `DataError` for images of another number or form.
+        theirs.  Raises `DataError` for samples of another number or form.
         """
-        metrics = self._final_metrics if final else self._metrics
+        metrics = self._asked(final=final)
         if not metrics or self._extractor is None:
             return ()
-        if len(images) != self._samples:
-            raise DataError(f"found {len(images)} samples, expected {self._samples}")
-        bank = self._extractor.bank(images, "samples", self._device)
+        if len(samples) != self._samples:
+            raise DataError(f"found {len(samples)} samples, expected {self._samples}")
+        bank = self._extractor.bank(samples, SAMPLES, self._device)
+        lost = int((~bank.features.isfinite().all(dim=1)).sum())
+        if lost:
+            return self.without_value(f"{lost:,} of {len(bank):,} samples are not finite", final)
+        return tuple(self._measure(name, metric, bank) for name, metric in metrics.items())
+
+    def without_value(self, error: str, final: bool) -> tuple[Measurement, ...]:
+        """Every metric of an evaluation that there is nothing to judge in, and why."""
         return tuple(
-            self._measure(name, metric, bank)
-            for name, metric in (metrics | _class_shares(bank)).items()
+            self._measurement(name, metric, None, error, 0.0)
+            for name, metric in self._asked(final=final).items()
         )
 
+    def _asked(self, *, final: bool) -> dict[str, Metric]:
+        metrics = self._final_metrics if final else self._metrics
+        return metrics | self._class_shares if metrics else {}
+
+    @property
+    def _class_shares(self) -> dict[str, Metric]:
+        """A metric for each class of the data: the share of samples in it."""
+        reference = self._reference("test")
+        try:
+            count = len(reference.classes())
+        except ValueError:  # classes of other data, or none
+            return {}
+        return {
+            f"{_SHARE}{k}": _class_share(k) for k in range(count if count <= CLASSES_SHOWN else 0)
+        }
+
     def _measure(self, name: str, metric: Metric, bank: FeatureBank) -> Measurement:
-        floor = self._floor(name, metric)
+        self._floor(name, metric)  # off the clock
         start = perf_counter()
-        value, error = _compute(metric, bank, self._reference)
+        value, error = _compute(metric, bank, self._reference(metric.against))
+        return self._measurement(name, metric, value, error, perf_counter() - start)
+
+    def _measurement(
+        self, name: str, metric: Metric, value: float | None, error: str | None, seconds: float
+    ) -> Measurement:
+        assert self._extractor is not None
         return Measurement(
             metric=name,
             value=value,
             unit=metric.unit,
             better=metric.better,
-            samples=len(bank),
-            extractor=bank.extractor,
-            extractor_sha256=bank.sha256,
-            layer=bank.layer,
-            reference=self._reference.source,
-            floor=floor,
-            seconds=perf_counter() - start,
+            samples=min(self._samples, metric.at_most or self._samples),
+            extractor=self._extractor.name,
+            extractor_sha256=self._extractor.sha256(),
+            layer=self._extractor.layer,
+            preprocessing=self._extractor.preprocessing,
+            k=metric.k,
+            reference=self._reference(metric.against).source,
+            floor=self._floor(name, metric),
+            seconds=seconds,
             error=error,
         )
 
-    @cached_property
-    def _reference(self) -> FeatureBank:
-        return self._remembered(self._test, "test")
+    def _reference(self, split: Split) -> FeatureBank:
+        """The whole split."""
+        found = self._bank(split, whole=True)
+        assert found is not None
+        return found
 
-    @cached_property
-    def _real(self) -> FeatureBank | None:
-        """As many training images as there are samples, always the same ones."""
-        if self._samples > len(self._train):
-            return None
-        order = torch.randperm(len(self._train), generator=seeding.generator(0, "metrics/floor"))
-        return self._remembered(self._train[order[: self._samples]], "train")
+    def _bank(self, split: Split, *, whole: bool) -> FeatureBank | None:
+        """The split's bank, whole or as many of it as there are samples; None where there are
+        fewer."""
+        if (split, whole) not in self._banks:
+            self._banks[split, whole] = self._extracted(split, whole=whole)
+        return self._banks[split, whole]
+
+    def _extracted(self, split: Split, *, whole: bool) -> FeatureBank | None:
+        real = self._data.split(split)
+        if not whole:
+            if self._samples > len(real):
+                return None
+            draw = seeding.generator(0, "metrics/floor")  # always the same ones
+            real = real[torch.randperm(len(real), generator=draw)[: self._samples]]
+        assert self._extractor is not None
+        return real_bank(
+            self._extractor, real, f"{self._data.name}/{split}", self._device, self._shelf
+        )
 
     def _floor(self, name: str, metric: Metric) -> float | None:
         """What real data gets, measured when first asked for."""
-        if name not in self._floors and self._real is not None:
-            self._floors[name] = _compute(metric, self._real, self._reference)[0]
-        return self._floors.get(name)
+        if name not in self._floors:
+            self._floors[name] = self._measured_floor(name, metric)
+        return self._floors[name]
 
-    def _remembered(self, images: Tensor, split: str) -> FeatureBank:
-        """The bank of real images, extracted once a process."""
-        assert self._extractor is not None
-        digest = hashlib.sha256(images.cpu().numpy().tobytes()).hexdigest()[:8]
-        source = f"{self._dataset}/{split}/{len(images)}@{digest}"
-        key = (self._extractor.sha256(), self._extractor.layer, source, str(self._device))
-        if key not in _BANKS:
-            _BANKS[key] = self._extractor.bank(images, source, self._device)
-        return _BANKS[key]
+    def _measured_floor(self, name: str, metric: Metric) -> float | None:
+        real = self._bank("train" if metric.against == "test" else "test", whole=False)
+        if real is None:
+            return None
+        reference = self._reference(metric.against)
 
+        def floor() -> dict[str, Tensor]:
+            value, _ = _compute(metric, real, reference)
+            return {
+                "floor": torch.tensor(math.nan if value is None else value, dtype=torch.float64)
+            }
 
-_BANKS: dict[tuple[str, ...], FeatureBank] = {}
-
-
-def fitting(extractor: str, dataset: str) -> Extractor:
-    """The named extractor; raises `DataError` if it was not made for the data set."""
-    found: Extractor = registry.load("extractors", extractor)
-    if dataset not in found.fits:
-        raise DataError(
-            f"evaluation.extractor: {extractor!r} knows {', '.join(found.fits)} only, and its "
-            f"features mean nothing on {dataset!r}; set evaluation.metrics and "
-            "evaluation.final_metrics to [], or name an extractor made for it"
-        )
-    return found
+        # the code of others may change unseen, and shares are read off at once
+        own = metric.compute.__module__.startswith(__package__) and not name.startswith(_SHARE)
+        kept = real.derived(f"{name} against {reference.identity}", floor) if own else floor()
+        value = kept["floor"].item()
+        return value if math.isfinite(value) else None
 
 
-def _metric(name: str) -> Metric:
+def real_bank(
+    extractor: Extractor,
+    real: Tensor,
+    called: str,
+    device: torch.device | str = "cpu",
+    shelf: Shelf | None = None,
+) -> FeatureBank:
+    """The bank of real samples, from the shelf or on it from now on.
+
+    Its key holds whatever its numbers depend on, the code that computes them included.
+    """
+    shelf = shelf or Shelf(None)
+    digest = hashlib.sha256(f"{real.dtype} {tuple(real.shape)}".encode())
+    digest.update(real.cpu().contiguous().numpy().data)
+    data = digest.hexdigest()
+    key: Key = {
+        "data": data,
+        "samples": len(real),
+        "extractor": extractor.name,
+        "weights": extractor.sha256(),
+        "layer": extractor.layer,
+        "preprocessing": extractor.preprocessing,
+        **_machinery(torch.device(device).type),
+    }
+
+    def extracted() -> dict[str, Tensor]:
+        features, outputs = extractor.extract(real, device)
+        return {"features": features} | ({} if outputs is None else {"outputs": outputs})
+
+    found = shelf.take(key, extracted)
+    source = f"{called}/{len(real)}@{data[:8]}"
+    return FeatureBank(found["features"], found.get("outputs"), extractor, source, key, shelf)
+
+
+def _machinery(device: str) -> Mapping[str, str | int]:
+    """What numbers depend on in their last digits beside data and weights."""
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "torch": str(torch.__version__),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "code": _code(),
+    }
+
+
+@cache
+def _code() -> str:
+    """A digest of the code behind every bank and metric, torch-fidelity's by its version."""
+    root = Path(__file__).parents[1]
+    files = sorted([*root.glob("extractors/*.py"), *root.glob("metrics/*.py")])
+    whole = hashlib.sha256(version("torch-fidelity").encode())
+    for file in files:
+        whole.update(file.read_bytes())
+    return whole.hexdigest()
+
+
+def fitting_metric(name: str, kind: Kind) -> Metric:
+    """The metric of that name; raises `DataError` where it is not one of images, or of points."""
     metric: Metric = registry.load("metrics", name)
+    if kind not in metric.kinds:
+        others = [each for each in registry.entries("metrics") if each not in {name}]
+        known = [each for each in others if kind in registry.load("metrics", each).kinds]
+        raise DataError(f"metric {name!r} is not defined for {kind}{suggestion(name, known)}")
     return metric
 
 
-def _class_shares(bank: FeatureBank) -> dict[str, Metric]:
-    """A metric for each class of the bank's classifier: the share of samples in it."""
-    return {
-        f"class_share_{k}": Metric(
-            lambda samples, reference, k=k: float(samples.class_shares()[k]),  # type: ignore[misc]
-            unit="share",
-            better="near_reference",
-        )
-        for k in range(bank.logits.shape[1])
-    }
+def metrics_of(kind: Kind) -> tuple[str, ...]:
+    """Every metric that is defined for images, or for points."""
+    names = registry.entries("metrics")
+    return tuple(name for name in names if kind in registry.load("metrics", name).kinds)
+
+
+def _class_share(k: int) -> Metric:
+    def share(samples: FeatureBank, reference: FeatureBank) -> float:
+        return float(samples.class_shares()[k])
+
+    return Metric(share, unit="share", better="near_reference")
 
 
 def _compute(
     metric: Metric, samples: FeatureBank, reference: FeatureBank
 ) -> tuple[float | None, str | None]:
     """The value, or None and the reason why there is none."""
+    if metric.at_most is not None:
+        samples, reference = samples.head(metric.at_most), reference.head(metric.at_most)
     try:
         value = metric.compute(samples, reference)
     except _UNDEFINED as error:

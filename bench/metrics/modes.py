@@ -1,15 +1,17 @@
-"""Which classes a generator covers, by the extractor's classifier.
+"""Which classes of the data, or modes, a generator covers.
 
 A count of classes with any sample at all is broken by the classifier's own errors: two digits
 alone fill all ten classes at 99.5 % accuracy.  `modes` therefore asks for confidence and for a
-tenth of a class's uniform share; `modes_any` is there to compare with papers.
+tenth of a class's uniform share; `modes_any` is there to compare with papers.  Points have their
+nearest mode as their class, and belong to it within 3 σ.
 """
 
 from __future__ import annotations
 
 import torch
 
-from bench.metrics.base import FeatureBank, Metric
+from bench.extractors.base import FeatureBank
+from bench.metrics.base import IMAGES, POINTS, Metric
 
 CONFIDENCE = 0.9
 FRACTION = 10
@@ -24,7 +26,8 @@ def _modes(samples: FeatureBank, reference: FeatureBank) -> float:
 
 
 def _modes_any(samples: FeatureBank, reference: FeatureBank) -> float:
-    """Classes with at least one sample; Lin et al. 2018 (PacGAN)."""
+    """Classes with at least one sample; of points, modes with one within 3 σ; Lin et al. 2018
+    (PacGAN)."""
     return float((samples.classes() > 0).sum())
 
 
@@ -47,7 +50,16 @@ def _confident_share(samples: FeatureBank, reference: FeatureBank) -> float:
     return float(samples.classes(CONFIDENCE).sum()) / len(samples)
 
 
+def _high_quality(samples: FeatureBank, reference: FeatureBank) -> float:
+    """The share of points within 3 σ of the nearest mode; Srivastava et al. 2017 (VEEGAN)."""
+    return float(samples.classes().sum()) / len(samples)
+
+
 MODES = Metric(_modes, unit="classes", better="higher")
 MODES_ANY = Metric(_modes_any, unit="classes", better="higher")
-CLASS_KL = Metric(_class_kl, unit="nats", better="lower")
-CONFIDENT_SHARE = Metric(_confident_share, unit="share", better="near_reference")
+CLASS_KL = Metric(_class_kl, unit="nats", better="lower", kinds=IMAGES)
+CONFIDENT_SHARE = Metric(_confident_share, unit="share", better="near_reference", kinds=IMAGES)
+HIGH_QUALITY = Metric(_high_quality, unit="share", better="higher", kinds=POINTS)
+REVERSE_KL = Metric(_class_kl, unit="nats", better="lower", kinds=POINTS)
+"""The same number as `class_kl` under the name it has for points: each point counts to its nearest
+mode, however far that is (Lin et al. 2018, PacGAN)."""

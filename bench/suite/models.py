@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
 from bench.costs import RUN_COSTS
+from bench.datasets.base import Kind
 from bench.records import Amount, Evaluation, Part, Unit
 
 STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
@@ -104,20 +105,33 @@ class Training:
     checkpoint_every: Length | None = None
 
 
+METRICS: Mapping[Kind, tuple[str, ...]] = {
+    "images": ("fid", "inception_score", "modes", "class_kl"),
+    "points": ("modes_any", "high_quality", "reverse_kl", "wasserstein_2"),
+}
+"""What samples are judged by where a suite does not say."""
+
+
 @dataclass(frozen=True, config=STRICT)
 class Judging:
     """The table `[evaluation]`; without `every`, a fifth of the budget."""
 
     every: Length | None = None
     samples: Annotated[int, Ge(2), Le(10_000_000)] = 10_000
-    metrics: Annotated[tuple[str, ...], Distinct] = ("fid", "inception_score", "modes", "class_kl")
+    metrics: Annotated[tuple[str, ...], Distinct] | None = None
     final_metrics: Annotated[tuple[str, ...], Distinct] = ()
-    extractor: str = "digits"
+    extractor: str = "auto"
+    """By name, or a file of weights; `auto`: the one that is made for the data."""
 
-    def evaluation(self, budget: Amount) -> Evaluation:
-        """The same as the plan's record, for a run of that budget."""
+    def judged_by(self, kind: Kind) -> tuple[str, ...]:
+        """The metrics of every evaluation, the usual ones where the table names none."""
+        return METRICS[kind] if self.metrics is None else self.metrics
+
+    def evaluation(self, budget: Amount, kind: Kind, extractor: str) -> Evaluation:
+        """The same as the plan's record, for a run of that budget on data of that kind."""
         every = self.every.amount if self.every else Amount(budget.unit, budget.count / 5)
-        return Evaluation(every, self.samples, self.metrics, self.final_metrics, self.extractor)
+        metrics = self.judged_by(kind)
+        return Evaluation(every, self.samples, metrics, self.final_metrics, extractor)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, cast
 
-from bench.errors import suggestion
+from bench import extractors, registry
+from bench.datasets.base import Kind
+from bench.errors import DataError, UnknownName, suggestion
+from bench.metrics.evaluator import fitting_metric
 from bench.records import Part
 from bench.suite.base import (
     PARTS,
@@ -26,6 +30,9 @@ from bench.suite.models import Judging, Rhythm, Training, Variant
 
 BUILT_IN: Layer = {("schedule", "name"): Leaf("constant", Origin("built in", 0, "schedule.name"))}
 """The lowest layer; the other defaults stand in the dataclasses of their tables."""
+
+AUTO = "auto"
+"""Of an extractor: the one that is made for the data."""
 
 _VARIANT_KEYS = ("name", "preset", *RECIPE, *SHARED)
 
@@ -56,8 +63,24 @@ def resolve(
         compile=training.compile,
         threads=training.threads,
         checkpoint_every=training.checkpoint_every.amount if training.checkpoint_every else None,
-        evaluation=judging.evaluation(budget),
+        evaluation=judging.evaluation(budget, *_judged(checked)),
     ), []
+
+
+def _judged(checked: Mapping[str, Any]) -> tuple[Kind, str]:
+    """What samples there are to judge, and the extractor that judges them."""
+    kind, asked = _kind(checked["dataset"]), checked["evaluation"].extractor
+    if asked != AUTO:
+        return kind, asked
+    try:
+        return kind, extractors.default(checked["dataset"]["name"], kind)
+    except DataError:  # needed by nothing: `_conflicts` has seen to that
+        return kind, AUTO
+
+
+def _kind(dataset: Part) -> Kind:
+    kind: Kind = registry.load("datasets", dataset["name"]).kind
+    return kind
 
 
 def shared_problems(settings: Layer, otherwise: Callable[[Key], Origin]) -> list[Problem]:
@@ -103,9 +126,10 @@ def _names(checked: dict[str, Any]) -> Iterator[Fault]:
     if checked["rhythm"]:
         named.append((("init",), "inits", checked["rhythm"].init))
     if judging := checked["evaluation"]:
-        named.append((("evaluation", "extractor"), "extractors", judging.extractor))
+        if judging.extractor != AUTO and not extractors.is_file(judging.extractor):
+            named.append((("evaluation", "extractor"), "extractors", judging.extractor))
         for field in ("metrics", "final_metrics"):
-            for index, metric in enumerate(getattr(judging, field)):
+            for index, metric in enumerate(getattr(judging, field) or ()):
                 named.append((("evaluation", field, index), "metrics", metric))
     for key, kind, name in named:
         text = check_name(kind, name)
@@ -119,6 +143,25 @@ def _conflicts(checked: dict[str, Any]) -> Iterator[Fault]:
         text = f"the textbook engine trains one seed at a time; expected 1, found {training.group}"
         yield Fault(("training", "group"), text)
     for index, metric in enumerate(judging.final_metrics if judging else ()):
-        if metric in judging.metrics:
+        if metric in (judging.metrics or ()):
             text = f"{metric!r} is among evaluation.metrics, which are final too"
             yield Fault(("evaluation", "final_metrics", index), text)
+    if judging and checked["dataset"]:
+        yield from _misjudged(judging, checked["dataset"])
+
+
+def _misjudged(judging: Judging, dataset: Part) -> Iterator[Fault]:
+    """Metrics, and an extractor, that mean nothing on the data."""
+    kind = _kind(dataset)
+    for field in ("metrics", "final_metrics"):
+        for index, metric in enumerate(getattr(judging, field) or ()):
+            with suppress(UnknownName):  # which is said by `_names`
+                try:
+                    fitting_metric(metric, kind)
+                except DataError as error:
+                    yield Fault(("evaluation", field, index), str(error))
+    if judging.extractor == AUTO and (judging.judged_by(kind) or judging.final_metrics):
+        try:
+            extractors.default(dataset["name"], kind)
+        except DataError as error:
+            yield Fault(("evaluation", "extractor"), str(error))

@@ -67,9 +67,7 @@ class Account:
     def evaluated(self, step: int, found: Sequence[Measurement], train_seconds: float) -> None:
         """An evaluation is done: a row for each metric."""
         for each in found:
-            row = asdict(each)
-            del row["error"]
-            self.metrics.append(MetricRow(**self._place(step, train_seconds), **row))
+            self.metrics.append(MetricRow(**self._place(step, train_seconds), **asdict(each)))
 
     def _place(self, step: int, train_seconds: float) -> dict[str, Any]:
         """The columns that say which run a row is of, and how far it had come."""

@@ -1,0 +1,67 @@
+"""Images of one's own, as files in folders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from bench import pictures
+from bench.datasets.base import Dataset, Images, Split
+from bench.errors import DataError
+
+
+@dataclass(frozen=True)
+class Folder(Dataset):
+    """Pictures of one size in `root/train` and `root/test`, in a folder a class where they have
+    classes: `root/train/cat/1.png`.
+
+    Classes are numbered by name; both splits have the same.
+    """
+
+    root: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the training pictures: one channel if all are grey, else three."""
+        return tuple(self.load("train").images.shape[1:])
+
+    def load(self, split: Split) -> Images:
+        """uint8 images (N, C, H, W) by class and name, and their classes where they have any."""
+        classes = _classes(Path(self.root).expanduser() / "train")
+        found = _read(Path(self.root).expanduser() / split, classes)
+        wanted = found if split == "train" else self.load("train")
+        if found.images.shape[1:] != wanted.images.shape[1:]:
+            here, there = (tuple(each.images.shape[1:]) for each in (found, wanted))
+            raise DataError(
+                f"{self.root}: test pictures are {here}, training pictures {there}; expected the "
+                "same (channels, height, width)"
+            )
+        return found
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    if not folder.is_dir():
+        raise DataError(
+            f"{folder}: no such folder; expected pictures in train/ and test/ of 'root'"
+        )
+    inside = (path.name for path in folder.iterdir() if path.is_dir())
+    return tuple(sorted(name for name in inside if name[0] != "."))
+
+
+@cache  # a process loads it for every run; nothing in bench writes to it
+def _read(folder: Path, classes: tuple[str, ...]) -> Images:
+    if _classes(folder) != classes:
+        raise DataError(
+            f"{folder}: found the classes {', '.join(_classes(folder)) or 'none'}, expected those "
+            f"of the training pictures: {', '.join(classes) or 'none'}"
+        )
+    by_class = [pictures.files(folder / name) for name in classes] or [pictures.files(folder)]
+    paths = [path for found in by_class for path in found]
+    if not paths:
+        ends = ", ".join(pictures.SUFFIXES)
+        raise DataError(f"{folder}: holds no pictures; expected files that end in {ends}")
+    labels = [place for place, found in enumerate(by_class) for _ in found]
+    return Images(pictures.read(paths), torch.tensor(labels) if classes else None)

@@ -1,0 +1,176 @@
+"""How samples and data overlap, by nearest neighbours: quality, variety and copying told apart.
+
+A set's manifold is the union of balls around its points, each reaching to its point's k-th nearest
+neighbour.  k is the papers' own: 3 for precision and recall, 5 for density and coverage.  Every
+number depends on k and on the number of samples; real data gets far less than 1, hence the floor.
+
+Distances are computed in tiles that fit a processor's cache, in float32 as |a|² + |b|² − 2 a·b with
+the reference's mean taken off; no N × N matrix is ever held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.extractors.base import FeatureBank
+from bench.metrics.base import Metric, need
+from bench.shelf import Tensors
+
+PRECISION_K, DENSITY_K = 3, 5
+_TILE = 1000
+"""Points of either set in a tile of distances: 4 MB."""
+_SLACK = 1e-6
+"""Of |b|²: what rounding may leave of the squared distance of a point to its own copy."""
+
+
+def _precision(samples: FeatureBank, reference: FeatureBank) -> float:
+    """The share of samples on the data's manifold; Kynkäänniemi et al. 2019, equation 2."""
+    return float(_overlap(samples, reference)["precision"])
+
+
+def _recall(samples: FeatureBank, reference: FeatureBank) -> float:
+    """The share of the data on the samples' manifold; Kynkäänniemi et al. 2019, equation 2."""
+    return float(_overlap(samples, reference)["recall"])
+
+
+def _density(samples: FeatureBank, reference: FeatureBank) -> float:
+    """Mean number of the data's balls around a sample, over k; can exceed 1; Naeem et al. 2020,
+    equation 3."""
+    return float(_overlap(samples, reference)["density"])
+
+
+def _coverage(samples: FeatureBank, reference: FeatureBank) -> float:
+    """The share of the data's balls that hold a sample; Naeem et al. 2020, equation 4."""
+    return float(_overlap(samples, reference)["coverage"])
+
+
+def _authenticity(samples: FeatureBank, reference: FeatureBank) -> float:
+    """The share of samples farther from the nearest training image than that image is from its own
+    nearest neighbour; a copy never is.  Alaa et al. 2022, equation 10.
+
+    The reference is the training split, so what real data gets is that of held-out data.
+    """
+    need(2, len(reference), "a nearest neighbour")
+    own = reference.derived("nearest", lambda: {"squared": _to_nearest(reference)})["squared"]
+    mean = reference.features.mean(dim=0)
+    nearest, squared = _nearest(samples.features, reference.features, mean)
+    slack = _SLACK * _norms(reference.features, mean)
+    return float((squared > (own + slack)[nearest]).double().mean())
+
+
+def _overlap(samples: FeatureBank, reference: FeatureBank) -> Tensors:
+    """Precision, recall, density and coverage, from one pass over all distances."""
+    name = f"overlap with {reference.identity}"
+    return samples.derived(name, lambda: _measured_overlap(samples, reference))
+
+
+def _measured_overlap(samples: FeatureBank, reference: FeatureBank) -> Tensors:
+    for bank in (samples, reference):
+        need(DENSITY_K + 1, len(bank), f"k = {DENSITY_K} of nearest neighbours")
+    ours = samples.derived("balls", lambda: _neighbours(samples, (PRECISION_K,)))
+    theirs = reference.derived("balls", lambda: _neighbours(reference, (PRECISION_K, DENSITY_K)))
+    a, b, mean = samples.features, reference.features, reference.features.mean(dim=0)
+    slack_a, slack_b = (_SLACK * _norms(each, mean) for each in (a, b))
+    reach = (ours[str(PRECISION_K)] + slack_a).numpy()
+    precise = (theirs[str(PRECISION_K)] + slack_b).numpy()
+    dense = (theirs[str(DENSITY_K)] + slack_b).numpy()
+    inside, recalled = np.zeros(len(a), dtype=bool), np.zeros(len(b), dtype=bool)
+    covered, balls = np.zeros(len(b), dtype=bool), np.zeros(len(a), dtype=np.int64)
+    for rows, columns, tile in _tiles(a, b, mean):
+        squared = tile.numpy()
+        inside[rows] |= (squared <= precise[columns]).any(axis=1)
+        within = squared <= dense[columns]
+        balls[rows] += within.view(np.uint8).sum(axis=1, dtype=np.uint32)
+        covered[columns] |= within.any(axis=0)
+        recalled[columns] |= (squared <= reach[rows, None]).any(axis=0)
+    found = {
+        "precision": inside.mean(),
+        "recall": recalled.mean(),
+        "density": balls.mean() / DENSITY_K,
+        "coverage": covered.mean(),
+    }
+    return {name: torch.tensor(value, dtype=torch.float64) for name, value in found.items()}
+
+
+def _neighbours(bank: FeatureBank, ks: tuple[int, ...]) -> Tensors:
+    """The squared distance of each point to its k-th nearest neighbour, (N,) by k."""
+    need(max(ks) + 1, len(bank), f"k = {max(ks)} of nearest neighbours")
+    a, mean = bank.features, bank.features.mean(dim=0)
+    kept: list[Tensor] = []
+    nearest = torch.empty(0)
+    for rows, columns, tile in _tiles(a, a, mean):
+        squared = tile.clamp_(min=0)
+        if rows.start == columns.start:
+            squared.diagonal().fill_(-1.0)  # the point itself comes first, whatever its copies do
+        least = squared.topk(min(max(ks) + 1, squared.shape[1]), largest=False).values
+        nearest = least if columns.start == 0 else torch.cat([nearest, least], dim=1)
+        if columns.stop == len(a):
+            found = nearest.topk(max(ks) + 1, largest=False).values
+            kept.append(found[:, list(ks)])
+    radii = torch.cat(kept)
+    return {str(k): radii[:, place].contiguous() for place, k in enumerate(ks)}
+
+
+def _to_nearest(bank: FeatureBank) -> Tensor:
+    """The squared distance of each point to its nearest neighbour, (N,), from half the tiles."""
+    a, mean = bank.features, bank.features.mean(dim=0)
+    best = torch.full((len(a),), torch.inf)
+    for rows, columns, tile in _tiles(a, a, mean, upper=True):
+        if rows == columns:
+            tile.diagonal().fill_(torch.inf)
+        for place, dim in ((rows, 1), (columns, 0)):
+            best[place] = torch.minimum(best[place], tile.amin(dim))
+    return best.clamp_(min=0)
+
+
+def _nearest(a: Tensor, b: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """For each of a the index of the nearest of b, and the squared distance to it, both (N,)."""
+    best = torch.full((len(a),), torch.inf)
+    index = torch.zeros(len(a), dtype=torch.int64)
+    for rows, columns, tile in _tiles(a, b, mean):
+        place = torch.from_numpy(tile.numpy().argmin(axis=1))
+        found = tile.gather(1, place[:, None])[:, 0]
+        closer = found < best[rows]
+        best[rows] = torch.where(closer, found, best[rows])
+        index[rows] = torch.where(closer, place + columns.start, index[rows])
+    return index, best
+
+
+def _tiles(
+    a: Tensor, b: Tensor, mean: Tensor, *, upper: bool = False
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Squared distances of (N, d) to (M, d), a tile at a time: its rows, its columns and itself.
+
+    `mean` (d,) is taken off both: it tells nothing and costs digits.  A tile is overwritten by the
+    next one.  `upper`: of a square matrix the tiles on the diagonal and above.
+    """
+    norms_a, norms_b = _norms(a, mean), _norms(b, mean)
+    buffer = torch.empty(_TILE * _TILE)
+    for rows in _slices(len(a)):
+        centred = a[rows] - mean
+        for columns in _slices(len(b), rows.start if upper else 0):
+            shape = rows.stop - rows.start, columns.stop - columns.start
+            tile = buffer[: shape[0] * shape[1]].view(shape)
+            torch.addmm(norms_b[columns], centred, (b[columns] - mean).T, alpha=-2, out=tile)
+            yield rows, columns, tile.add_(norms_a[rows, None])
+
+
+def _slices(count: int, start: int = 0) -> Iterator[slice]:
+    for first in range(start, count, _TILE):
+        yield slice(first, min(first + _TILE, count))
+
+
+def _norms(x: Tensor, mean: Tensor) -> Tensor:
+    """|x − mean|² of each row, (N,)."""
+    return torch.cat([(part - mean).square().sum(dim=1) for part in torch.split(x, _TILE)])
+
+
+PRECISION = Metric(_precision, unit="share", better="higher", k=PRECISION_K)
+RECALL = Metric(_recall, unit="share", better="higher", k=PRECISION_K)
+DENSITY = Metric(_density, unit="", better="higher", k=DENSITY_K)
+COVERAGE = Metric(_coverage, unit="share", better="higher", k=DENSITY_K)
+AUTHENTICITY = Metric(_authenticity, unit="share", better="higher", k=1, against="train")
