@@ -22,6 +22,7 @@ _PUBLIC = {
     "BenchError": "bench.errors",
     "Results": "bench.store",
     "compare": "bench.api",
+    "evaluate": "bench.api",
     "load_results": "bench.store",
     "load_suite": "bench.suite",
     "report": "bench.api",

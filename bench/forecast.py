@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from bench import environment
+from bench import environment, extractors, registry
 from bench.networks.base import NORMS
 from bench.preflight import extent
 from bench.records import Amount, Evaluation, Group, RunSpec
@@ -35,8 +35,12 @@ _DRIVER = 5.0
 _COMPILE = {"cold": 17.0, "cached": 3.0}
 """Seconds to compile both steps, with an empty cache and with one that has them: medians of the 20
 compiled cases of engine_speed, two workers at a time (docs/engine_speed.csv)."""
-_EXTRACTED = 35e-6
-"""Seconds to extract the features of an image and judge it."""
+_JUDGED = 2e-6
+"""Seconds to judge a sample by its features, once they are extracted."""
+_DISTANCE = 2.5e-9
+"""Seconds a distance between two samples, in the metrics of nearest neighbours."""
+_KID = 1.1
+"""Seconds, however many samples there are."""
 _BLOCK_END = 6e-3
 """Seconds of bookkeeping at a block's end, the networks' passes not counted."""
 _PLAIN = 0.6
@@ -205,12 +209,26 @@ def _judging_seconds(
     diagnosing = _BLOCK_END + SAMPLES * (generating + 6 * scoring) / rate
     population = POPULATION * spec.batch_size if _normalised(spec) else 0
     judging = (asked.samples + population) * generating / rate
-    preparing = 0.0
+    once, at_end = 0.0, 0.0
     if asked.metrics or asked.final_metrics:
-        judging += asked.samples * _EXTRACTED
-        preparing = (asked.samples + extent(dumps(spec.dataset, sort_keys=True)).test) * _EXTRACTED
+        extracting = _JUDGED + extractors.find(asked.extractor).operations / rate
+        judging += asked.samples * extracting + _metric_seconds(spec, asked, asked.metrics)
+        once = asked.samples * extracting  # references lie in the cache, most often
+        at_end = _metric_seconds(spec, asked, asked.final_metrics)
     times = -(-steps // every)
-    return len(spec.group) * (ends * diagnosing + times * judging) + preparing
+    return len(spec.group) * (ends * diagnosing + times * judging + at_end) + once
+
+
+def _metric_seconds(spec: RunSpec, asked: Evaluation, names: Sequence[str]) -> float:
+    """One evaluation by the metrics that take their time."""
+    found = {name: registry.load("metrics", name) for name in names}
+    data, count = extent(dumps(spec.dataset, sort_keys=True)), asked.samples
+    # precision, recall, density and coverage come from the same distances
+    looked = {(each.k is not None and each.against) for each in found.values()}
+    distances = (count + data.test if "test" in looked else 0) + (
+        data.train if "train" in looked else 0
+    )
+    return _DISTANCE * count * distances + (_KID if "kid" in found else 0.0)
 
 
 def _normalised(spec: RunSpec) -> bool:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import torch
+    from PIL.ImageFile import ImageFile
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 _DEEP = ("I", "F", "I;16", "I;16B", "I;16L")
@@ -59,13 +60,21 @@ def _pixels(path: Path) -> npt.NDArray[np.uint8]:
 
     try:
         with Image.open(path) as picture:
-            if picture.mode in _DEEP:
+            if _is_deep(picture):
                 raise DataError(f"{path}: more than 8 bits a channel; expected uint8 pictures")
-            grey = picture.mode in ("1", "L", "LA")
-            return np.asarray(picture.convert("L" if grey else "RGB"))
+            if picture.mode in ("1", "L", "LA"):
+                return np.asarray(picture.convert("L"))
+            if "transparency" in picture.info:  # Pillow warns where a palette has it
+                return np.asarray(picture.convert("RGBA").convert("RGB"))
+            return np.asarray(picture.convert("RGB"))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path}: no picture that can be read ({reason})") from error
+
+
+def _is_deep(picture: ImageFile) -> bool:
+    """Colours of 16 bits are opened as 8, and only what is still to be decoded tells."""
+    return picture.mode in _DEEP or any(";16" in str(tile.args) for tile in picture.tile)
 
 
 def _size(shape: Sequence[int]) -> str:

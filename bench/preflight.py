@@ -11,7 +11,7 @@ from typing import NamedTuple, get_args
 
 import torch
 
-from bench import extractors
+from bench import extractors, registry
 from bench.capacity import available_memory, precisions
 from bench.datasets.base import Images, Points, Split
 from bench.environment import cores, current
@@ -93,7 +93,20 @@ def _alike(spec: RunSpec) -> str:
 def _bytes(spec: RunSpec) -> float:
     found = extent(json.dumps(spec.dataset, sort_keys=True))
     size = prod(found.shape) * found.example.samples.element_size()
-    return group_bytes(spec, size * found.train, size * found.test, found.shape)
+    train, test = size * found.train, size * found.test
+    return group_bytes(spec, train, test, found.shape, _banks(spec, found))
+
+
+def _banks(spec: RunSpec, data: Extent) -> float:
+    """Bytes of the features that a run is judged by: of its samples, the reference, the floor."""
+    asked = spec.evaluation
+    names = (*asked.metrics, *asked.final_metrics)
+    if not names:
+        return 0.0
+    extractor = extractors.find(asked.extractor).fitted(spec.dataset["name"], data.example)
+    against = {registry.load("metrics", name).against for name in names}
+    real = data.test + (data.train if "train" in against else 0)
+    return 4.0 * extractor.numbers * (2 * asked.samples + real)
 
 
 class Extent(NamedTuple):

@@ -108,6 +108,19 @@ class RunSpec:
         """Canonical JSON: sorted keys, no spaces; what `run_id` digests and `run.spec` stores."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
+    @classmethod
+    def from_json(cls, text: str) -> RunSpec:
+        """The spec whose `to_json` that is; raises `KeyError`, `TypeError` or `ValueError`."""
+        found = json.loads(text)
+        asked = found["evaluation"]
+        judged = {name: tuple(asked[name]) for name in ("metrics", "final_metrics")}
+        own = {
+            "budget": Amount(**found["budget"]),
+            "evaluation": Evaluation(**{**asked, **judged, "every": Amount(**asked["every"])}),
+            "group": tuple(found["group"]),
+        }
+        return cls(**{**found, **own})
+
     @property
     def run_id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
@@ -118,6 +131,12 @@ class RunSpec:
         """How a person names this run: `variant/seed`."""
         return f"{self.variant}/{self.seed}"
 
+
+AGREE = (
+    "dataset", "network", "objective", "optimizer", "schedule", "init", "critic_steps",
+    "batch_size", "budget", "evaluation",
+)  # fmt: skip
+"""What a variant and its baseline have in common, but for what `against` names."""
 
 CHECKPOINT = "checkpoint.safetensors"
 """A checkpoint's file, in the folder of a group under way."""
@@ -184,6 +203,8 @@ class Progress:
     images_per_second: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     """The latest value of each metric (the first member's)."""
+    floors: Mapping[str, float] = field(default_factory=dict)
+    """What real data gets of each, where that is known."""
     note: str = ""
     """A line for the user, in phase `note`."""
 

@@ -74,7 +74,7 @@ BUILT_IN: dict[str, dict[str, Entry]] = {
         "confident_share": Entry("bench.metrics.modes:CONFIDENT_SHARE", "Confident share", "samples classified with confidence ≥ 0.9"),
         "high_quality": Entry("bench.metrics.modes:HIGH_QUALITY", "High quality", "of points: share within 3 σ of a mode (VEEGAN)"),
         "reverse_kl": Entry("bench.metrics.modes:REVERSE_KL", "Reverse KL", "of points: KL of the histogram over nearest modes to the reference's (PacGAN)"),
-        "wasserstein_2": Entry("bench.metrics.transport:WASSERSTEIN_2", "W₂", "of points: exact optimal transport between the first 2,000"),
+        "wasserstein_2": Entry("bench.metrics.transport:WASSERSTEIN_2", "W₂", "of points: exact optimal transport between the first 1,000"),
     },
     "extractors": {
         "digits": Entry("bench.extractors.digits:DIGITS", "digits", "a small CNN trained on MNIST's training split, shipped with bench"),

@@ -10,11 +10,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from bench import registry
 from bench.assets.build_mnist import PUBLISHED_MD5, build, idx_files
 from bench.datasets import mnist
+from bench.datasets.folder import Folder
 from bench.datasets.mnist import MNIST
+from bench.datasets.stacked import StackedMNIST
 from bench.datasets.synthetic import Ring
 from bench.datasets.vision import KMNIST, FashionMNIST
 from bench.errors import DataError
@@ -37,6 +40,15 @@ def write_split(folder, split, count, *, packed=False):
     for kind, content in contents.items():
         path = folder / f"{prefix}-{kind}-ubyte{'.gz' if packed else ''}"
         path.write_bytes(gzip.compress(content) if packed else content)
+
+
+def write_pictures(root, count=4):
+    """The first digits of each split as PNG files, a folder a class: cat, dog."""
+    for split in ("train", "test"):
+        for place, image in enumerate(MNIST().load(split).images[:count]):
+            folder = root / split / ("dog" if place % 2 else "cat")
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[0].numpy()).save(folder / f"{place}.png")
 
 
 @pytest.fixture
@@ -93,10 +105,13 @@ TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMN
 @pytest.mark.parametrize("name", registry.BUILT_IN["datasets"])
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_every_dataset_gives_the_same_samples_of_its_shape_every_time(tmp_path, name, split):
-    options = {}
+    options = {"root": str(tmp_path)}
     if name in TORCHVISION:
         write_split(tmp_path / TORCHVISION[name] / "raw", split, 20)
-        options = {"root": str(tmp_path)}
+    elif name == "folder":
+        write_pictures(tmp_path)
+    else:
+        options = {"samples": 200, "test_samples": 100}
     dataset = registry.load("datasets", name)(**options)
     first, again = dataset.load(split), dataset.load(split)
     assert tuple(first.samples.shape[1:]) == dataset.shape
@@ -305,3 +320,78 @@ def test_options_of_the_ring_are_what_they_say():
 def test_the_rings_splits_are_different_draws():
     train, test = (Ring(samples=500, test_samples=500).load(split) for split in ("train", "test"))
     assert not torch.isin(train.points, test.points).any()
+
+
+def test_stacked_mnist_is_three_digits_of_the_split(tmp_path):
+    for split, count in (("train", 30), ("test", 20)):
+        write_split(tmp_path / "MNIST" / "raw", split, count)
+        digits = MNIST(root=str(tmp_path)).load(split)
+        label = {
+            bytes(image): int(c)
+            for image, c in zip(digits.images.numpy(), digits.labels, strict=True)
+        }
+        stacked = StackedMNIST(str(tmp_path), samples=50, test_samples=50).load(split)
+        for image, found in zip(stacked.images.numpy(), stacked.labels.tolist(), strict=True):
+            a, b, c = (label[bytes(channel)] for channel in image)
+            assert found == 100 * a + 10 * b + c
+
+
+def test_stacked_mnist_has_the_published_sizes_and_every_mode():
+    assert (StackedMNIST().samples, StackedMNIST().test_samples) == (128_000, 26_000)
+    test = StackedMNIST().load("test")
+    assert test.images.shape == (26_000, 3, 28, 28)
+    counts = test.labels.bincount(minlength=StackedMNIST.classes)
+    assert len(counts) == 1000
+    assert counts.min() > 0
+    # a class is a digit's share cubed; E = 26 with a deviation of 5
+    shares = MNIST().load("test").labels.bincount() / 10_000
+    expected = 26_000 * (shares[:, None, None] * shares[:, None] * shares).flatten()
+    assert ((counts - expected).square() / expected).mean() == pytest.approx(1.0, abs=0.2)
+
+
+def test_folder_numbers_its_classes_by_name(tmp_path):
+    write_pictures(tmp_path)
+    for split in ("train", "test"):
+        data, digits = Folder(str(tmp_path)).load(split), MNIST().load(split).images
+        assert data.labels.tolist() == [0, 0, 1, 1]
+        assert torch.equal(data.images, digits[[0, 2, 1, 3]])
+
+
+def test_folder_without_classes_has_no_labels(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        Image.new("RGB", (5, 3), (1, 2, 3)).save(tmp_path / split / "a.png")
+    data = Folder(str(tmp_path)).load("test")
+    assert data.labels is None
+    assert Folder(str(tmp_path)).shape == (3, 3, 5)
+    assert data.images[0, :, 0, 0].tolist() == [1, 2, 3]
+
+
+def _other_size(root):
+    for path in (root / "test").rglob("*.png"):
+        Image.new("L", (9, 9)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda root: (root / "train").rename(root / "Train"), r"train: No such file.*in train/"),
+        (lambda root: (root / "test" / "cow").mkdir(), "classes cat, cow, dog, expected those"),
+        (lambda root: (root / "test" / "dog" / "1.png").unlink(), r"dog: holds no pictures"),
+        (lambda root: Image.new("L", (28, 28)).save(root / "train" / "x.png"), "x.png beside the"),
+        (lambda root: Image.new("L", (9, 9)).save(root / "test" / "cat" / "9.png"), "9×9 pixels"),
+        (_other_size, r"test pictures are \(1, 9, 9\), training pictures \(1, 28, 28\)"),
+    ],
+    ids=["no split", "other classes", "no pictures", "loose", "a size", "another size"],
+)
+def test_folder_that_is_not_as_expected_gives_one_line(tmp_path, damage, told):
+    write_pictures(tmp_path, 3)
+    damage(tmp_path)
+    with pytest.raises(DataError, match=told) as caught:
+        Folder(str(tmp_path)).load("test")
+    assert "\n" not in str(caught.value)
+
+
+def test_folder_of_a_home_that_is_not_there_gives_one_line():
+    with pytest.raises(DataError, match=r"~nobody-here/x: .*; write the path out"):
+        Folder("~nobody-here/x").load("train")

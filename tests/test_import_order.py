@@ -26,7 +26,8 @@ ORDER = [
     {"executors"},
     {"store"},
     {"stats"},
-    {"claims", "gate", "forecast", "declaration"},
+    {"sources"},
+    {"claims", "gate", "forecast", "declaration", "evaluation"},
     {"reporting"},
     {"api"},
     {"cli"},
@@ -87,7 +88,9 @@ def test_imports_within_a_folder_make_no_circle(folder):
     assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)
 
 
-@pytest.mark.parametrize("verb", [["list", "objectives"], ["report", "--help"], ["--help"]])
+@pytest.mark.parametrize(
+    "verb", [["list", "objectives"], ["report", "--help"], ["evaluate", "--help"], ["--help"]]
+)
 def test_quick_verbs_load_nothing_heavy(verb):
     heavy = {"torch", "torchvision", "pandas", "scipy", "seaborn", "matplotlib", "pyarrow"}
     code = (

@@ -46,7 +46,7 @@ def test_points_are_held_against_network_batch_and_metrics():
         ),
         (
             {"dataset": RING, "network": TOY},
-            r"ring has points, .* is of images; set evaluation.metrics .* to \[\]",
+            "evaluation.extractor: extractor 'digits' is made for images, and 'ring' has points",
         ),
     ):
         with pytest.raises(DataError, match=line):

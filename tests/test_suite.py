@@ -84,11 +84,14 @@ def test_same_part_keeps_the_presets_other_options(tmp_path):
 
 
 def test_variant_overrides_the_suite_and_its_preset(tmp_path):
-    text = GAN + "critic_steps = 3\ntraining.batch_size = 8\nevaluation = { samples = 50 }\n"
+    text = (
+        GAN
+        + "critic_steps = 3\ntraining.batch_size = 8\nevaluation = { every = { images = 50 } }\n"
+    )
     suite = suite_of(tmp_path, HEAD + text + WGAN)
     gan, wgan = suite.recipes["gan"], suite.recipes["wgan"]
-    assert (gan.critic_steps, gan.batch_size, gan.evaluation.samples) == (3, 8, 50)
-    assert (wgan.batch_size, wgan.evaluation.samples) == (32, 10_000)
+    assert (gan.critic_steps, gan.batch_size, gan.evaluation.every.count) == (3, 8, 50)
+    assert (wgan.batch_size, wgan.evaluation.every.count) == (32, 1280)
 
 
 def test_set_wins_over_variants_and_presets(tmp_path):

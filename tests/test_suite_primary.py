@@ -114,6 +114,70 @@ def test_option_that_leaves_the_baseline_out_is_no_mistake(tmp_path):
     assert declared["primary"]["against"] == {"engine": "textbook"}
 
 
+JUDGED = SUITE.replace("evaluation.metrics = []\n", "").replace('"step_ms"', '"fid"')
+JUDGED = JUDGED.replace('against = { engine = "textbook" }\n', "")
+APART = [
+    # what the last variant says, the key it stands under, both values
+    ("evaluation.samples = 64", "evaluation.samples", "64", "10000"),
+    ('evaluation.extractor = "inception"', "evaluation.extractor", "'inception'", "'digits'"),
+    ('dataset.root = "mine"', "dataset.root", "'mine'", "none"),
+]
+
+
+@pytest.mark.parametrize(("said", "key", "value", "other"), APART)
+def test_variants_judged_apart_are_refused_before_anything_runs(tmp_path, said, key, value, other):
+    with pytest.raises(SuiteError) as caught:
+        suite_of(tmp_path, f"{JUDGED}{said}\n")
+    assert str(caught.value) == (
+        f"{tmp_path}/mine.toml:18: variant.wgan.{key}: 'fid' of 'wgan-engine-textbook' is measured "
+        f"with {key} = {value}, that of 'gan-engine-textbook' with {other}: no report compares "
+        "the two; set both alike, or write two suites"
+    )
+
+
+def test_variant_that_departs_first_is_the_one_that_is_named(tmp_path):
+    text = JUDGED.replace('preset = "mlp_gan"', 'preset = "mlp_gan"\nevaluation.samples = 64')
+    with pytest.raises(SuiteError, match=r"mine\.toml:15: variant\.gan\.evaluation\.samples: "):
+        suite_of(tmp_path, text)
+    with pytest.raises(SuiteError, match=r"^--set variant\.wgan\.evaluation\.samples=64: 'fid' "):
+        suite_of(tmp_path, JUDGED, overrides=["variant.wgan.evaluation.samples=64"])
+
+
+def test_swept_sample_counts_are_judged_apart(tmp_path):
+    text = JUDGED.replace('"training.engine" = ["textbook", "compiled"]', SWEPT)
+    with pytest.raises(SuiteError, match=r'mine\.toml:10: matrix\."evaluation\.samples": .* = 200'):
+        suite_of(tmp_path, text)
+
+
+SWEPT = '"evaluation.samples" = [100, 200]'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SUITE,
+        JUDGED.replace('"fid"', '"step_ms"'),
+        JUDGED.replace("[primary]", "evaluation.metrics = []\n[primary]").replace(
+            'metric = "fid"\n', ""
+        ),
+    ],
+)
+def test_suites_that_compare_no_samples_may_judge_apart(tmp_path, text):
+    suite = suite_of(tmp_path, f"{text}evaluation.samples = 64\n")
+    assert {one.evaluation.samples for one in suite.recipes.values()} == {64, 10_000}
+
+
+def test_digest_of_the_same_file_is_no_other_extractor(tmp_path):
+    both = JUDGED.replace("[primary]", 'evaluation.extractor = "mine.pth"\n[primary]')
+    suite = suite_of(tmp_path, f'{both}evaluation.extractor = "mine.pth#sha256=0123456789"\n')
+    assert len({one.evaluation.extractor for one in suite.recipes.values()}) == 2
+
+
+@pytest.mark.parametrize("path", sorted(SUITES.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_suites_load(path):
+    assert load_suite(path).cells
+
+
 def test_engine_speed_compares_every_engine_with_the_textbook():
     suite = load_suite(SUITES / "engine_speed.toml")
     recipes = suite.recipes

@@ -57,5 +57,5 @@ def default(dataset: str, kind: Kind) -> str:
         return BY_DATA[dataset]
     raise DataError(
         f"no extractor is made for {dataset!r}; train one with `bench evaluate --train-extractor "
-        f"{dataset}` and name its file, or name 'inception'"
+        f"{dataset}` and set evaluation.extractor to its file, or to 'inception'"
     )

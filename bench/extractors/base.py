@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from typing import NamedTuple
 
 import torch
@@ -50,6 +51,7 @@ class FeatureBank:
     """All that determines the bank; None for samples, which nobody will ask for again."""
     shelf: Shelf = field(default_factory=lambda: Shelf(None))
     _derived: dict[str, Tensors] = field(default_factory=dict)
+    _number: int = field(init=False, default_factory=count().__next__)
 
     def __len__(self) -> int:
         """How many samples."""
@@ -84,7 +86,7 @@ class FeatureBank:
     @property
     def identity(self) -> str:
         """What tells the bank from every other."""
-        return f"unkept {id(self)}" if self.key is None else digest(self.key)
+        return f"unkept {self._number}" if self.key is None else digest(self.key)
 
     def derived(self, name: str, make: Callable[[], Tensors]) -> Tensors:
         """What follows from this bank alone, or with what `name` tells: computed once."""
@@ -110,6 +112,8 @@ class Extractor(ABC):
     """The data sets it was made for; on others its features mean nothing.  None: any images."""
     operations: float = 0.0
     """About how many floating-point operations a sample takes."""
+    numbers: int = 0
+    """About how many are kept of a sample, its features and outputs together."""
 
     @abstractmethod
     def sha256(self) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 from bench.datasets.base import Images, Points
 from bench.errors import DataError
 from bench.extractors.base import Extractor
-from bench.extractors.classifier import Classifier, outputs
+from bench.extractors.classifier import LAYER, PREPROCESSING, Classifier, outputs
 
 WEIGHTS = Path(__file__).parent.parent / "assets" / "digit_classifier.safetensors"
 SHA256 = "e0e4458d947556c551e9fdece9b7626e216c0742c0803ea9ec1c45c255b24400"
@@ -29,10 +29,11 @@ class Digits(Extractor):
     """The digit classifier: its penultimate layer, before the ReLU."""
 
     name = "digits"
-    layer = "penultimate, before its ReLU"
-    preprocessing = "uint8 / 255"
+    layer = LAYER
+    preprocessing = PREPROCESSING
     fits = ("mnist", "stacked_mnist")
-    operations = 1.6e6
+    operations = 2.6e6
+    numbers = 128 + 10
 
     def fitted(self, dataset: str, data: Images | Points) -> Extractor:
         """For three channels the same network on each."""
@@ -53,6 +54,7 @@ class StackedDigits(Digits):
 
     preprocessing = "uint8 / 255, each channel by itself"
     operations = 3 * Digits.operations
+    numbers = 3 * Digits.numbers + 1000
 
     def extract(self, samples: Tensor, device: torch.device | str) -> tuple[Tensor, Tensor]:
         """Features (N, 3 · 128) and logits (N, 3, 10) of uint8 images (N, 3, 28, 28), N ≥ 1."""

@@ -14,6 +14,7 @@ history of the format; every table carries its `schema_version`.
 from __future__ import annotations
 
 from bench.store.base import TABLES, schema
+from bench.store.finding import find_run
 from bench.store.partial import UnderWay, discard, partial, under_way
 from bench.store.reader import Results, finished, load_results, locate, run_rows, suites
 from bench.store.writer import keep_suite, locked, prepare, write
@@ -23,6 +24,7 @@ __all__ = [
     "Results",
     "UnderWay",
     "discard",
+    "find_run",
     "finished",
     "keep_suite",
     "load_results",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from bench.errors import SuiteError, suggestion
@@ -30,7 +31,7 @@ from bench.suite.matrix import cells
 from bench.suite.models import Cell, Matrix, Primary, Suite, Variant
 from bench.suite.overrides import read_overrides
 from bench.suite.positions import Source, read
-from bench.suite.primary import baselines, unmeasured
+from bench.suite.primary import Where, baselines, judged_apart, unmeasured
 from bench.suite.sweeps import Draft, drafts, split, sweeps
 from bench.suite.variants import BUILT_IN, resolve, shared_problems
 
@@ -85,8 +86,9 @@ def _suite(
     made = drafts(list(written), sweeps(swept, list(written)), matrix)
     found, asked = cells(made, matrix, own)
     asked = _chosen(found, asked, variants, seeds, devices)
-    recipes = _recipes(source, sets, written, found, asked)
+    recipes, places = _recipes(source, sets, written, found, asked)
     refuse(unmeasured(source, settings, primary, recipes))
+    refuse(judged_apart(primary, recipes, places))
     all_asked = not variants and not devices and seeds is None
     return Suite(
         name=name,
@@ -178,11 +180,13 @@ def _recipes(
     written: Mapping[str, Declared],
     found: Sequence[Draft],
     asked: Sequence[Cell],
-) -> dict[str, Variant]:
-    """The variants that have a run, each with all its layers laid over one another."""
+) -> tuple[dict[str, Variant], dict[str, Where]]:
+    """The variants that have a run, each with all its layers laid over one another, and where these
+    were written."""
     base, above = shared(source), {k: v for k, v in sets.items() if k[0] in SHARED}
     problems = shared_problems(overlay(BUILT_IN, base), source.nearest)
     recipes: dict[str, Variant] = {}
+    places: dict[str, Where] = {}
     for draft in found:
         seeds = {cell.seed for cell in asked if cell.variant == draft.name}
         if not seeds:
@@ -198,6 +202,7 @@ def _recipes(
             variant_sets(sets, one.name),
         ):
             settings = overlay(settings, layer)
+        places[draft.name] = partial(locate, settings, otherwise=one.otherwise(source))
         variant, faults = resolve(draft.name, settings, one.otherwise(source))
         problems += faults
         if variant is not None:
@@ -208,7 +213,7 @@ def _recipes(
                 problems.append(Problem(origin, text))
             recipes[draft.name] = variant
     refuse(problems)
-    return recipes
+    return recipes, places
 
 
 def _swept_in_vain(draft: Draft, variant: Variant, others: Iterable[Variant]) -> Iterator[Problem]:

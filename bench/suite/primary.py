@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from bench.costs import RUN_COSTS
 from bench.errors import suggestion
-from bench.suite.base import Layer, Problem, locate, refuse, shown
+from bench.records import AGREE
+from bench.suite.base import Key, Layer, Origin, Problem, dotted, locate, refuse, shown
 from bench.suite.models import Against, Primary, Variant
 from bench.suite.positions import Source
-
-AGREE = (
-    "dataset", "network", "objective", "optimizer", "schedule", "init", "critic_steps",
-    "batch_size", "budget", "evaluation",
-)  # fmt: skip
-"""What a variant and its baseline have in common, but for what `against` names."""
 
 
 def unmeasured(
@@ -30,8 +26,7 @@ def unmeasured(
             text = f"{primary.metric!r} is measured at no evaluation; leave `at` out"
             yield Problem(origin, text)
         return
-    judging = [variant.evaluation for variant in recipes.values()]
-    measured = any(each.metrics or each.final_metrics for each in judging)
+    measured = any(map(_judges, recipes.values()))
     if not measured and ("primary", "metric") not in settings:
         return
     for variant in recipes.values():
@@ -43,6 +38,55 @@ def unmeasured(
             text = f"{primary.metric!r} is not among the evaluation metrics of {variant.name!r}"
             known = suggestion(primary.metric, [*judged, *RUN_COSTS])
             yield Problem(origin, f"{text}{known}")
+
+
+Where = Callable[[Key], Origin]
+"""Where a setting of a variant was written."""
+
+
+def judged_apart(
+    primary: Primary, recipes: Mapping[str, Variant], places: Mapping[str, Where]
+) -> Iterator[Problem]:
+    """Every variant has the primary metric from the same data, extractor and number of samples.
+
+    Values of different ones are never compared, so the report would refuse them when all is done;
+    where costs are compared, it leaves them out.  Expects what `unmeasured` has nothing against.
+    """
+    first, *others = recipes.values()
+    if primary.metric in RUN_COSTS or not _judges(first):
+        return
+    for variant in others:
+        mine, theirs = _basis(variant), _basis(first)
+        differing = [key for key in theirs | mine if mine.get(key) != theirs.get(key)]
+        for key in differing[:1]:
+            # the later line departs from what was said before
+            origin = max((places[one.name](key) for one in (variant, first)), key=_late)
+            values = [
+                "none" if (found := each.get(key)) is None else shown(found)
+                for each in (mine, theirs)
+            ]
+            with_ = f"with {dotted(key)} = {values[0]}, that of {first.name!r} with {values[1]}"
+            text = f"{primary.metric!r} of {variant.name!r} is measured {with_}"
+            mend = "no report compares the two; set both alike, or write two suites"
+            yield Problem(origin, f"{text}: {mend}")
+
+
+def _judges(variant: Variant) -> bool:
+    return bool(variant.evaluation.metrics or variant.evaluation.final_metrics)
+
+
+def _basis(variant: Variant) -> dict[Key, Any]:
+    """What values depend on beside the generator, by key."""
+    judging = variant.evaluation
+    return {
+        **{("dataset", name): value for name, value in variant.dataset.items()},
+        ("evaluation", "extractor"): judging.extractor.partition("#")[0],  # whatever the digest
+        ("evaluation", "samples"): judging.samples,
+    }
+
+
+def _late(origin: Origin) -> tuple[bool, int]:
+    return origin.where.startswith("--"), origin.order
 
 
 def baselines(

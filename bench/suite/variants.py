@@ -142,17 +142,17 @@ def _conflicts(checked: dict[str, Any]) -> Iterator[Fault]:
     if training and training.engine == "textbook" and training.group > 1:
         text = f"the textbook engine trains one seed at a time; expected 1, found {training.group}"
         yield Fault(("training", "group"), text)
-    for index, metric in enumerate(judging.final_metrics if judging else ()):
-        if metric in (judging.metrics or ()):
-            text = f"{metric!r} is among evaluation.metrics, which are final too"
-            yield Fault(("evaluation", "final_metrics", index), text)
     if judging and checked["dataset"]:
         yield from _misjudged(judging, checked["dataset"])
 
 
 def _misjudged(judging: Judging, dataset: Part) -> Iterator[Fault]:
-    """Metrics, and an extractor, that mean nothing on the data."""
+    """Metrics named twice, and metrics and an extractor that mean nothing on the data."""
     kind = _kind(dataset)
+    for index, metric in enumerate(judging.final_metrics):
+        if metric in judging.judged_by(kind):
+            text = f"{metric!r} is among evaluation.metrics, which are final too"
+            yield Fault(("evaluation", "final_metrics", index), text)
     for field in ("metrics", "final_metrics"):
         for index, metric in enumerate(getattr(judging, field) or ()):
             with suppress(UnknownName):  # which is said by `_names`
@@ -164,4 +164,4 @@ def _misjudged(judging: Judging, dataset: Part) -> Iterator[Fault]:
         try:
             extractors.default(dataset["name"], kind)
         except DataError as error:
-            yield Fault(("evaluation", "extractor"), str(error))
+            yield Fault(("dataset", "name"), str(error))

@@ -16,9 +16,6 @@ _PROCESS = {"compiled": 1.05e9, "eager": 0.95e9, "textbook": 0.95e9}
 """A process that has imported torch, read MNIST, judged, and compiled where it does."""
 _CONTEXT = 0.6e9
 """A GPU's context, and the workspaces of its libraries."""
-_FEATURES = 4 * 256
-"""Bytes of features and logits behind each image that a metric sees."""
-
 MEMORY_ERRORS = (MemoryError, RuntimeError)
 """What an allocation that fails raises; torch's CPU allocator has no kind of error of its own."""
 _SAID = (
@@ -46,12 +43,15 @@ def out_of_memory(error: Exception, group: Group) -> str | None:
     )
 
 
-def group_bytes(spec: RunSpec, samples: int, held_out: int, shape: tuple[int, ...]) -> float:
+def group_bytes(
+    spec: RunSpec, samples: int, held_out: int, shape: tuple[int, ...], banks: float = 0.0
+) -> float:
     """Bytes that the group of a spec needs at its peak, roughly, on data of `shape`.
 
-    `samples` and `held_out` are the bytes of the two splits.  What grows with the group: weights
-    and an optimiser's running values, both kept once more while the step is warmed up; what a step
-    holds; the latents of a block.  Beside it stand the data and what is judged.
+    `samples` and `held_out` are the bytes of the two splits, `banks` those of all features.  What
+    grows with the group: weights and an optimiser's running values, both kept once more while the
+    step is warmed up; what a step holds; the latents of a block.  Beside it stand the data and what
+    is judged.
     """
     recipe, members = Recipe.of([spec]), len(spec.group)
     cost = step_cost(recipe, shape)
@@ -60,9 +60,8 @@ def group_bytes(spec: RunSpec, samples: int, held_out: int, shape: tuple[int, ..
     batch = 4.0 * spec.batch_size * prod(shape)
     member = 2 * own + cost.held_bytes + 2 * drawn + 2 * batch
     judged = spec.evaluation.samples * (4.0 * recipe.network.latent_dim * members + prod(shape))
-    features = _FEATURES * (2 * spec.evaluation.samples + held_out / prod(shape))
     base = _PROCESS[spec.engine] if spec.device == "cpu" else _CONTEXT
-    return base + members * member + samples + held_out + judged + features
+    return base + members * member + samples + held_out + judged + banks
 
 
 def _weights(recipe: Recipe, shape: tuple[int, ...]) -> float:

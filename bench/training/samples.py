@@ -9,7 +9,6 @@ import safetensors.torch
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.utils import make_grid
 
 from bench import seeding
 from bench.networks.base import Span, to_uint8, with_population_statistics
@@ -48,19 +47,32 @@ def generate(generator: nn.Module, latents: Tensor, span: Span) -> Tensor:
         return torch.cat(parts if span is None else [to_uint8(part, span) for part in parts])
 
 
-def shown(real: Tensor) -> int:
-    """How many samples a picture shows where real ones look like these."""
-    return GRID if real.dtype == torch.uint8 else POINTS
+def latents(
+    seed: int, samples: int, latent_dim: int, device: torch.device, *, points: bool
+) -> Tensor:
+    """Latents (N, latent_dim) of all evaluations of a run, by its seed: enough for `samples` and
+    for a picture of points or images."""
+    draw = seeding.generator(seed, "evaluation", device=device)
+    shape = (max(samples, shown(points=points)), latent_dim)
+    return torch.randn(shape, generator=draw, device=device)
+
+
+def shown(*, points: bool) -> int:
+    """How many samples a picture shows."""
+    return POINTS if points else GRID
 
 
 def picture(samples: Tensor, real: Tensor) -> bytes:
     """A PNG of the first samples: images as a grid, points over real ones."""
-    first = samples[: shown(real)]
-    return grid(first) if real.dtype == torch.uint8 else scatter(first, real)
+    points = real.dtype != torch.uint8
+    first = samples[: shown(points=points)]
+    return scatter(first, real) if points else grid(first)
 
 
 def grid(images: Tensor) -> bytes:
     """uint8 images (N, C, H, W), N a square number, as one PNG."""
+    from torchvision.utils import make_grid  # 160 MB that judging alone does not need
+
     tiled = make_grid(images, nrow=math.isqrt(len(images)), padding=1)
     picture = Image.fromarray(tiled.permute(1, 2, 0).cpu().numpy())
     if images.shape[1] == 1:

@@ -1,0 +1,184 @@
+"""Judging samples of any source by every metric, each value with all that it depends on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from bench import __version__, extractors, sources
+from bench.datasets.base import Kind
+from bench.environment import resolve_device
+from bench.errors import RequestError
+from bench.metrics.evaluator import Evaluator, Measurement, RealData, fitting_metric, metrics_of
+from bench.records import Part, RunSpec
+from bench.sources.base import Shape, Source
+from bench.suite.base import dotted
+from bench.suite.checks import check_part
+from bench.training.base import resolve
+from bench.training.precision import applied
+
+Where = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All that the numbers of one evaluation depend on."""
+
+    source: str
+    dataset: str
+    samples: int
+    extractor: str
+    extractor_sha256: str
+    layer: str
+    preprocessing: str
+    references: Mapping[str, str]
+    """Split → the data that metrics are measured against: `mnist/test/10000@1f0e6c2a`."""
+    k: Mapping[str, int]
+    """Metric → which nearest neighbours it looks at."""
+    first: Mapping[str, int]
+    """Metric → how many samples it looks at, where these are not all."""
+    device: str
+    bench_version: str
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What every metric asked for says of one set of samples."""
+
+    measurements: tuple[Measurement, ...]
+    class_shares: tuple[float | None, ...]
+    """The share of samples in each class of the data; none where classes are unknown, or many."""
+    provenance: Provenance
+
+
+def evaluate(  # noqa: PLR0913 - the options of `bench evaluate`, all but the source by name
+    source: Where,
+    *,
+    dataset: str | None = None,
+    root: Where | None = None,
+    extractor: str | None = None,
+    samples: int | None = None,
+    metrics: Sequence[str] | None = None,
+    device: str = "auto",
+    results: Where = "results",
+) -> Evaluated:
+    """Judge the samples of a source as those of a run are judged at its end (`bench.api`)."""
+    found = sources.find(source, Path(results))
+    part = dataset_part(dataset, root, found.spec)
+    data = _real_data(part)
+    shape = tuple(data.test.samples.shape[1:])
+    _require_same_shape(found, part, shape)
+    names = metrics_of(data.kind) if metrics is None else tuple(dict.fromkeys(metrics))
+    judge = extractor or _extractor(part, data.kind, found.spec)
+    _require_fitting(names, judge, data)
+    at = torch.device(_device(device, found.spec))
+    with _as_in_a_run(at, found.spec):
+        chosen = found.samples(shape, samples, at)
+        evaluator = Evaluator(judge, names, (), data, len(chosen), at)
+        measured = evaluator.evaluate(chosen, final=True)
+    return Evaluated(
+        tuple(each for each in measured if each.metric in names),
+        tuple(each.value for each in measured if each.metric not in names),
+        _provenance(measured[: len(names)], found, data, len(chosen), str(at)),
+    )
+
+
+def dataset_part(dataset: str | None, root: Where | None, spec: RunSpec | None = None) -> Part:
+    """The data set of that name, or of that run, with its options; raises `RequestError`."""
+    if dataset is None and spec is None:
+        raise RequestError(
+            "dataset: found none; name the one that the samples resemble (--dataset NAME)"
+        )
+    own = spec.dataset if spec and dataset in (None, spec.dataset["name"]) else {"name": dataset}
+    if spec and own is spec.dataset and root is None:
+        return own
+    part, faults = check_part("datasets", {**own, **({"root": str(root)} if root else {})})
+    if part is not None:
+        return part
+    fault = faults[0]
+    key = "" if fault.key == ("name",) else f" {own['name']!r}: {dotted(fault.key)}"
+    mend = "; give it by --root DIR" if fault.missing and fault.key == ("root",) else ""
+    raise RequestError(f"dataset{key}: {fault.text}{mend}")
+
+
+def _real_data(part: Part) -> RealData:
+    dataset = resolve("datasets", part)
+    return RealData(part["name"], dataset.load("train"), dataset.load("test"))
+
+
+def _require_same_shape(source: Source, part: Part, shape: Shape) -> None:
+    """A run's samples may be judged by data other than its own, if these are of one shape."""
+    if source.spec is None or source.spec.dataset == part:
+        return
+    own = resolve("datasets", source.spec.dataset).shape
+    if own != shape:
+        raise RequestError(
+            f"{source.name}: makes samples {own} like {source.spec.dataset['name']!r}, but "
+            f"{part['name']!r} has samples {shape}; name a data set of the same shape"
+        )
+
+
+def _extractor(part: Part, kind: Kind, spec: RunSpec | None) -> str:
+    """A run's own, where it was judged and on the same data; else the one made for the data."""
+    if spec and spec.dataset["name"] == part["name"]:
+        asked = spec.evaluation
+        if asked.metrics or asked.final_metrics:
+            return asked.extractor
+    return extractors.default(part["name"], kind)
+
+
+def _require_fitting(metrics: Sequence[str], extractor: str, data: RealData) -> None:
+    """What the evaluator refuses, refused before any sample is read or generated."""
+    if not metrics:
+        raise RequestError("metrics: found none; expected the name of one at least")
+    for name in metrics:
+        fitting_metric(name, data.kind)
+    extractors.find(extractor).fitted(data.name, data.test)
+
+
+def _device(asked: str, spec: RunSpec | None) -> str:
+    """The device asked for; `auto` is the type that the run had, or a GPU, where there is one."""
+    known = resolve_device(asked)
+    if asked != "auto":
+        return asked
+    return "cpu" if spec and spec.device == "cpu" else known
+
+
+@contextmanager
+def _as_in_a_run(device: torch.device, spec: RunSpec | None) -> Iterator[None]:
+    """The numbers that a run is judged in: their last digits depend on these settings."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(spec.threads if spec else threads)
+    torch.set_flush_denormal(True)
+    try:
+        with applied("fp32", device):
+            yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+def _provenance(
+    measured: Sequence[Measurement], source: Source, data: RealData, count: int, device: str
+) -> Provenance:
+    one = measured[0]
+    splits = {each.metric: fitting_metric(each.metric, data.kind).against for each in measured}
+    return Provenance(
+        source=source.name,
+        dataset=data.name,
+        samples=count,
+        extractor=one.extractor,
+        extractor_sha256=one.extractor_sha256,
+        layer=one.layer,
+        preprocessing=one.preprocessing,
+        references={splits[each.metric]: each.reference for each in measured},
+        k={each.metric: each.k for each in measured if each.k is not None},
+        first={each.metric: each.samples for each in measured if each.samples < count},
+        device=device,
+        bench_version=__version__,
+    )
