@@ -17,7 +17,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
-from bench import environment, seeding
+from bench import environment
 from bench.datasets.base import Split
 from bench.errors import CheckpointError, RunTimeout, failure
 from bench.metrics.evaluator import Evaluator, Measurement, RealData
@@ -44,7 +44,7 @@ from bench.training.engines import ready
 from bench.training.loop import Block, train
 from bench.training.memory import MEMORY_ERRORS, out_of_memory
 from bench.training.precision import applied
-from bench.training.samples import generate, judged, picture, shown, weights
+from bench.training.samples import generate, judged, latents, picture, weights
 from bench.training.tally import Tally
 from bench.turnstile import Turnstile
 
@@ -180,12 +180,13 @@ class _Recording:
 
     def _member(self, spec: RunSpec, test: Tensor, device: torch.device) -> _Member:
         recipe = Recipe.of([spec])
-        draw = seeding.generator(spec.seed, "evaluation", device=device)
-        shape = (max(spec.evaluation.samples, shown(test)), recipe.network.latent_dim)
+        points = test.dtype != torch.uint8
         return _Member(
             spec=spec,
             measure=diagnostics(spec.seed, recipe.network, recipe.objective, test),
-            latents=torch.randn(shape, generator=draw, device=device),
+            latents=latents(
+                spec.seed, spec.evaluation.samples, recipe.network.latent_dim, device, points=points
+            ),
             real=test,
         )
 
@@ -301,8 +302,13 @@ class _Recording:
                 steps=steps,
                 images_per_second=None if speed is None else speed * images,
                 metrics=dict(self.tally.latest),
+                floors=self._floors(),
             )
         )
+
+    def _floors(self) -> dict[str, float]:
+        rows = self.members[0].metrics if self.members else []
+        return {row.metric: row.floor for row in rows if row.floor is not None}
 
     def _note(self, line: str) -> None:
         self.emit(Progress(self.group.label, "note", note=line))

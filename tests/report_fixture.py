@@ -189,9 +189,12 @@ def _metrics(
         ),
     ]
     return [
-        MetricRow(*where, name, value, unit, better, *SOURCE, floor, 0.2, "ab" * 32)
+        MetricRow(
+            *where, name, value, unit, better, *SOURCE, floor, 0.2, "ab" * 32, "penultimate",
+            "uint8 / 255",
+        )
         for name, value, unit, better, floor in values
-    ]
+    ]  # fmt: skip
 
 
 def _curve(where: tuple[Any, ...], at: float, like: str, chance: random.Random) -> CurveRow:

@@ -134,14 +134,15 @@ def test_show_lists_the_runs_that_count(capsys, results):
     lines = out.splitlines()
     assert code == 0
     assert lines[0] == f"A small comparison ({results / 'small'})"
-    assert [line.split()[:4] for line in lines[2:9]] == [
-        ["gan/0", "completed", "10", "40"],
-        ["gan/1", "completed", "10", "42"],
-        ["gan/2", "completed", "10", "41"],
-        ["gan/3", "lost", "–", "–"],
-        ["wgan_gp/0", "completed", "10", "10"],
-        ["wgan_gp/1", "completed", "10", "11"],
-        ["wgan_gp/2", "completed", "10", "10.5"],
+    assert [line.split()[:5] for line in lines[1:9]] == [
+        ["run", "status", "steps", "fid", "real"],
+        ["gan/0", "completed", "10", "40", "1.50"],
+        ["gan/1", "completed", "10", "42", "1.50"],
+        ["gan/2", "completed", "10", "41", "1.50"],
+        ["gan/3", "lost", "–", "–", "–"],
+        ["wgan_gp/0", "completed", "10", "10", "1.50"],
+        ["wgan_gp/1", "completed", "10", "11", "1.50"],
+        ["wgan_gp/2", "completed", "10", "10.5", "1.50"],
     ]
     assert lines[9:] == [
         "gan/3 lost: the worker died",
@@ -155,14 +156,14 @@ def test_show_tells_all_of_one_run(capsys, results, name):
     code, out, _ = said(capsys, "show", "small", name, "--results", results)
     assert code == 0
     assert f"run_id           {spec('wgan_gp', 1).run_id}" in out
-    assert "metric at step  5   10\nfid             22  11\n" in out
+    assert "metric at step  5   10  real data\nfid             22  11  1.5\n" in out
     assert out.endswith("samples/10.png\n")
 
 
 def test_show_as_json_has_nulls_and_whole_numbers(capsys, results):
     _, out, _ = said(capsys, "show", "small", "--json", "--results", results)
     runs = {run["variant"] + str(run["seed"]): run for run in json.loads(out)}
-    assert runs["gan0"]["fid"] == 40.0
+    assert (runs["gan0"]["fid"], runs["gan0"]["fid_floor"]) == (40.0, 1.5)
     assert runs["gan0"]["generator_steps"] == 10
     assert runs["gan3"]["generator_steps"] is None
     _, out, _ = said(capsys, "show", "small", "gan/0", "--json", "--results", results)
@@ -213,6 +214,19 @@ def test_several_suites_and_no_name_is_a_question(capsys, results):
     code, _, err = said(capsys, "report", "--results", results)
     assert code == 2
     assert err.endswith("name the suite to report on; with results there: other, small\n")
+
+
+def test_show_says_why_a_completed_run_has_no_value(capsys, results):
+    done = evaluated(spec("wgan_gp", 2), 10.5)
+    why = "12 of 100 samples are not finite"
+    last = replace(done.metrics[-1], value=None, floor=None, error=why)
+    store.write(results, "small", replace(done, metrics=[done.metrics[0], last]), replace=True)
+    _, out, _ = said(capsys, "show", "small", "--results", results)
+    row = next(line for line in out.splitlines() if line.startswith("wgan_gp/2  "))
+    assert row.split()[:5] == ["wgan_gp/2", "completed", "10", "–", "–"]
+    assert f"wgan_gp/2 has no fid: {why}\n" in out
+    _, out, _ = said(capsys, "show", "small", "wgan_gp/2", "--results", results)
+    assert f"no fid at step 10: {why}\n" in out
 
 
 def test_show_gives_a_diverged_run_no_final_value(capsys, results):

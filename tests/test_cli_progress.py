@@ -9,7 +9,10 @@ from bench.cli.progress import Bars, Lines
 from bench.records import MetricRow, Progress, RunResult
 
 GROUPS = [group("gan", 0), group("wgan", 0, 1)]
-TRAINING = Progress("gan/0", "training", 50, 100, images_per_second=12345.6, metrics={"fid": 9.876})
+TRAINING = Progress(
+    "gan/0", "training", 50, 100, images_per_second=12345.6,
+    metrics={"fid": 9.876}, floors={"fid": 2.00524},
+)  # fmt: skip
 
 
 def shown(kind, *events, terminal: bool = False, inside=lambda display: None) -> str:
@@ -25,7 +28,7 @@ def shown(kind, *events, terminal: bool = False, inside=lambda display: None) ->
 
 def ended(variant: str, seed: int, members: tuple[int, ...], **columns) -> RunResult:
     each = spec(variant, seed, group=members)
-    metric = MetricRow(each.run_id, 1, 1, 1, 1.0, "fid", 7.5, "", "lower", 9, "d", "r", None, 0.1)
+    metric = MetricRow(each.run_id, 1, 1, 1, 1.0, "fid", 7.5, "", "lower", 9, "d", "r", 1.25, 0.1)
     return RunResult(row(each, **columns), metrics=[metric])
 
 
@@ -41,10 +44,15 @@ def test_lines_tell_starts_evaluations_and_ends():
     ]
     assert shown(Lines, *events).splitlines() == [
         "gan/0: started",
-        "gan/0: step 50 of 100, 12,346 images/s, FID 9.876",
+        "gan/0: step 50 of 100, 12,346 images/s, FID 9.876 (real data 2.005)",
         "gan/0: no C++ compiler: running eager",
-        "gan/0: completed, FID 7.5, 41 s [1/3]",
+        "gan/0: completed, FID 7.5 (real data 1.25), 41 s [1/3]",
     ]
+
+
+def test_floor_that_is_not_known_is_a_dash():
+    lines = Lines(Console(), GROUPS, "fid", "FID")
+    assert lines.latest(replace(TRAINING, floors={})) == "FID 9.876 (real data –)"
 
 
 def test_step_time_is_told_with_its_unit():
@@ -63,7 +71,7 @@ def test_bars_show_speed_value_and_what_is_left():
     frame = out.rpartition("all")[2]
     assert "gan/0" in frame
     assert "50 %" in frame
-    assert "12,346 images/s  FID 9.876" in frame
+    assert "12,346 images/s  FID 9.876 (real data 2.005)" in frame
     assert "0 of 3 runs, about" in frame
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -78,7 +79,8 @@ def test_second_run_does_only_what_is_missing(suite, capsys):
     code, out, _ = run(capsys)
     assert code == 0
     assert out.startswith("tiny: 2 of 4 runs to do\n")
-    assert "gan/1: completed, Modes (any) (digits) " in out
+    assert re.search(r"gan/1: completed, Modes \(any\) \(digits\) \d+ \(real data 10\), ", out)
+    assert re.search(r"variant  Modes \(any\) \(digits\)  real data  95 % interval  seeds", out)
     assert "gan/0: " not in out
     assert before.items() <= folders().items()
     assert out.endswith("The whole of it, with pictures: bench report tiny\n")

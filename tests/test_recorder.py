@@ -164,13 +164,15 @@ def test_whatever_goes_wrong_becomes_the_status_of_its_runs():
     assert result.run.python is not None
 
 
-def test_progress_tells_speed_and_the_latest_metrics():
+def test_progress_tells_speed_and_the_latest_metrics_beside_real_data():
     heard: list[Progress] = []
-    execute(spec(), emit=heard.append)
+    (result,) = execute(spec(), emit=heard.append)
     trained = [each for each in heard if each.phase == "training"]
     assert [each.step for each in trained] == [50, 60, 70]
     assert all(each.images_per_second > 0 for each in trained)
     assert heard[-1].metrics["fid"] > 0
+    assert heard[-1].floors == {row.metric: row.floor for row in result.metrics}
+    assert trained[0].floors == {}
 
 
 def test_an_engine_that_cannot_compile_becomes_eager_and_says_so(monkeypatch):

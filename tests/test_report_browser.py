@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from metrics_fixture import suite
 from report_fixture import declaration, result, troubled, written
 
 from bench.reporting.page import render_html
@@ -136,6 +137,34 @@ def test_page_never_scrolls_sideways(browser: playwright.Browser, report: Path, 
     )
     opened.page.close()
     assert overflow == 0
+
+
+@pytest.fixture(scope="module", params=["images", "points"])
+def every_metric(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a suite that is judged by all metrics of its kind."""
+    root, points = tmp_path_factory.mktemp("every"), request.param == "points"
+    results = suite(root / "results", points=points)
+    summary = summarize(results, declaration(metric="wasserstein_2" if points else "fid"))
+    (root / "report.html").write_text(render_html(summary, results), encoding="utf-8")
+    return root / "report.html"
+
+
+CLIPPED = """() => [...document.querySelectorAll(".comparison .n")].filter(cell => {
+    const text = document.createRange();
+    text.selectNodeContents(cell);
+    const [inner, outer] = [text.getBoundingClientRect(), cell.getBoundingClientRect()];
+    return inner.left < outer.left - 1 || inner.right > outer.right + 1;
+}).map(cell => cell.textContent)"""
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_page_of_every_metric_fits(
+    browser: playwright.Browser, every_metric: Path, width: int
+) -> None:
+    opened = Tab(browser, every_metric, viewport={"width": width, "height": 800})
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+    assert opened.page.evaluate(CLIPPED) == []
+    opened.page.close()
 
 
 def test_theme_follows_the_system_and_the_button(browser: playwright.Browser, report: Path) -> None:

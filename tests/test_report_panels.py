@@ -40,10 +40,18 @@ def test_reference_within_three_times_is_drawn(mark: float) -> None:
     assert not axes.texts
 
 
-def test_reference_without_a_logarithm_lies_below() -> None:
-    axes = painted([3.0, 2.0], 0.0)
+@pytest.mark.parametrize(("mark", "said"), [(0.0, "0"), (-1.2e-5, "-1.20e-05")])
+def test_reference_without_a_logarithm_lies_below(mark: float, said: str) -> None:
+    axes = painted([3.0, 2.0], mark)
     assert axes.get_yscale() == "log"
-    assert axes.texts[0].get_text() == "real data 0, below ↓"
+    assert axes.texts[0].get_text() == f"real data {said}, below ↓"
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_reference_that_is_not_known_is_a_dash(log: bool) -> None:
+    axes = painted([3.0, 2.0], None, log=log)
+    assert [text.get_text() for text in axes.texts] == ["real data –"]
+    assert len(axes.lines) == 1
 
 
 def test_values_without_a_logarithm_keep_the_axis_linear() -> None:

@@ -64,7 +64,7 @@ def test_verdict_names_the_better_recipe_and_the_true_ratio(tmp_path: Path) -> N
     assert contrast.effect == pytest.approx(0.5)
     assert summary.headline == (
         "Of these 2 recipes, one reached the lowest final FID (digits): "
-        "a median of 40 over 5 seeds, 0.500 times that of two."
+        "a median of 40 (real data 0.530) over 5 seeds, 0.500 times that of two."
     )
 
 
@@ -192,8 +192,9 @@ def test_p_value_of_ranks_is_not_called_welchs() -> None:
 def test_variant_without_a_value_is_not_counted_and_said(tmp_path: Path) -> None:
     results = pair(tmp_path, 40.0, 80.0)
     assert summarize(results, declaration((*TWO, "wgan_gp"))).headline == (
-        "Of these 2 recipes, one reached the lowest final FID (digits): a median of 40 over "
-        "5 seeds, 0.500 times that of two; wgan_gp has no value and is not compared."
+        "Of these 2 recipes, one reached the lowest final FID (digits): a median of 40 "
+        "(real data 0.530) over 5 seeds, 0.500 times that of two; wgan_gp has no value and is not "
+        "compared."
     )
     undecided = summarize(
         whole(tmp_path / "b", one="gan", two="gan"), declaration((*TWO, "a", "b"))
@@ -391,8 +392,12 @@ def test_step_timed_once_a_variant_prices_all_its_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metric", "values", "said"),
     [
-        ("modes", (6.0, 10.0), "a median of 10 over 5 seeds, 4 above one."),
-        ("class_kl", (0.5, 0.2), "a median of 0.200 over 5 seeds, 0.400 times that of one."),
+        ("modes", (6.0, 10.0), "a median of 10 (real data 10) over 5 seeds, 4 above one."),
+        (
+            "class_kl",
+            (0.5, 0.2),
+            "a median of 0.200 (real data 0.000600) over 5 seeds, 0.400 times that of one.",
+        ),
         ("confident_share", (0.9, 0.99), "over 5 seeds, 0.0800 nearer to real data than one."),
     ],
 )

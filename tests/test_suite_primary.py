@@ -129,7 +129,7 @@ def test_variants_judged_apart_are_refused_before_anything_runs(tmp_path, said, 
     with pytest.raises(SuiteError) as caught:
         suite_of(tmp_path, f"{JUDGED}{said}\n")
     assert str(caught.value) == (
-        f"{tmp_path}/mine.toml:18: variant.wgan.{key}: 'fid' of 'wgan-engine-textbook' is measured "
+        f"{tmp_path}/mine.toml:19: variant.wgan.{key}: 'fid' of 'wgan-engine-textbook' is measured "
         f"with {key} = {value}, that of 'gan-engine-textbook' with {other}: no report compares "
         "the two; set both alike, or write two suites"
     )
@@ -137,19 +137,17 @@ def test_variants_judged_apart_are_refused_before_anything_runs(tmp_path, said, 
 
 def test_variant_that_departs_first_is_the_one_that_is_named(tmp_path):
     text = JUDGED.replace('preset = "mlp_gan"', 'preset = "mlp_gan"\nevaluation.samples = 64')
-    with pytest.raises(SuiteError, match=r"mine\.toml:15: variant\.gan\.evaluation\.samples: "):
+    with pytest.raises(SuiteError, match=r"mine\.toml:16: variant\.gan\.evaluation\.samples: "):
         suite_of(tmp_path, text)
     with pytest.raises(SuiteError, match=r"^--set variant\.wgan\.evaluation\.samples=64: 'fid' "):
         suite_of(tmp_path, JUDGED, overrides=["variant.wgan.evaluation.samples=64"])
 
 
 def test_swept_sample_counts_are_judged_apart(tmp_path):
-    text = JUDGED.replace('"training.engine" = ["textbook", "compiled"]', SWEPT)
+    swept = '"evaluation.samples" = [100, 200]'
+    text = JUDGED.replace('"training.engine" = ["textbook", "compiled"]', swept)
     with pytest.raises(SuiteError, match=r'mine\.toml:10: matrix\."evaluation\.samples": .* = 200'):
         suite_of(tmp_path, text)
-
-
-SWEPT = '"evaluation.samples" = [100, 200]'
 
 
 @pytest.mark.parametrize(

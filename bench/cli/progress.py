@@ -48,14 +48,15 @@ class Lines:
         elif value is not None and self._evaluated.get(said.label) != value:
             self._evaluated[said.label] = value
             where = f"step {said.step:,} of {said.steps:,}"
-            self.say(", ".join(filter(None, [f"{said.label}: {where}", speed, self.value(value)])))
+            told = [f"{said.label}: {where}", speed, self.latest(said)]
+            self.say(", ".join(filter(None, told)))
 
     def result(self, result: RunResult) -> None:
         """A run has ended, and is on disk."""
         self.ended += 1
-        run, last = result.run, self._last(result)
+        run = result.run
         self.failed += [run] if run.status not in FINISHED else []
-        facts = [run.status, *([self.value(last)] if last is not None else [])]
+        facts = [run.status, *self._last(result)]
         facts += [f"{run.wall_seconds:.0f} s"] if run.wall_seconds is not None else []
         facts += [run.error] if run.error else []
         told = f"{run.variant}/{run.seed}: {', '.join(facts)} [{self.ended}/{len(self.labels)}]"
@@ -65,10 +66,11 @@ class Lines:
         """One line, as it is."""
         self.console.print(line, style=style or None, markup=False)
 
-    def value(self, value: float) -> str:
-        """The metric to show, with its name."""
-        cost = RUN_COSTS.get(self._metric)
-        return f"{self._called} {value:.4g} {cost.unit if cost else ''}".rstrip()
+    def value(self, value: float, floor: float | None = None) -> str:
+        """The metric to show, with its name, beside what real data gets; a cost with its unit."""
+        if cost := RUN_COSTS.get(self._metric):
+            return f"{self._called} {value:.4g} {cost.unit}"
+        return f"{self._called} {value:.4g} (real data {'–' if floor is None else f'{floor:.4g}'})"
 
     def speed(self, said: Progress) -> str:
         """How fast the group was when it last said so."""
@@ -80,14 +82,15 @@ class Lines:
     def latest(self, said: Progress) -> str:
         """The metric to show, once there is one."""
         value = said.metrics.get(self._metric)
-        return "" if value is None else self.value(value)
+        return "" if value is None else self.value(value, said.floors.get(self._metric))
 
-    def _last(self, result: RunResult) -> float | None:
+    def _last(self, result: RunResult) -> list[str]:
+        """The metric to show at the run's end, if it has a value there."""
         if cost := RUN_COSTS.get(self._metric):
             value: float | None = getattr(result.run, cost.column)
-            return value
-        values = [row.value for row in result.metrics if row.metric == self._metric]
-        return values[-1] if values else None
+            return [] if value is None else [self.value(value)]
+        rows = [row for row in result.metrics if row.metric == self._metric][-1:]
+        return [self.value(row.value, row.floor) for row in rows if row.value is not None]
 
 
 class Bars(Lines):
@@ -132,8 +135,9 @@ class Bars(Lines):
         if said.label not in self._tasks:
             task = self._display.add_task(said.label, total=None, facts="")
             self._tasks[said.label] = task
-        phase = "" if said.phase == "training" else said.phase
-        facts = "  ".join(filter(None, (self.speed(said), self.latest(said), phase)))
+        speed = self.speed(said)
+        doing = speed if said.phase == "training" else said.phase  # 80 columns hold no more
+        facts = "  ".join(filter(None, (doing, self.latest(said))))
         total, step = said.steps or None, said.step
         self._display.update(self._tasks[said.label], total=total, completed=step, facts=facts)
         self._share[said.label] = step / said.steps if said.steps else 0.0

@@ -96,15 +96,12 @@ def _run(suite: Suite, json: bool, **options: Any) -> int:
     """Runs the suite under a display of its progress; prints the comparison and what failed."""
     from bench import api, plan, store
     from bench.cli.progress import Bars, Lines
-    from bench.reporting.comparison import metric_label
 
     out = console(stderr=json)  # with --json, the output is the answer alone
     finished = frozenset() if options["fresh"] else store.finished(options["results"], suite.name)
     specs = plan.expand(suite)
     groups = plan.pending(plan.groups(specs, suite.name, timed=suite.timed), finished)
-    judged = next(iter(suite.recipes.values())).evaluation
-    called = metric_label(suite.primary.metric, judged.extractor)
-    show = (Bars if out.is_terminal else Lines)(out, groups, suite.primary.metric, called)
+    show = (Bars if out.is_terminal else Lines)(out, groups, suite.primary.metric, _called(suite))
     waiting = sum(len(group.specs) for group in groups)
     show.say(f"{suite.name}: {waiting} of {len(specs)} runs to do")
     try:
@@ -117,6 +114,17 @@ def _run(suite: Suite, json: bool, **options: Any) -> int:
         print_line(f"interrupted: {told}; the same command goes on from there", stderr=True)
         raise
     return _conclude(suite, results, show.failed, json)
+
+
+def _called(suite: Suite) -> str:
+    """The primary metric with its extractor, by the name that its rows will have."""
+    from bench import extractors
+    from bench.reporting.comparison import metric_label
+
+    judged = next(iter(suite.recipes.values())).evaluation
+    measured = judged.metrics or judged.final_metrics
+    name = extractors.find(judged.extractor).name if measured else ""
+    return metric_label(suite.primary.metric, name)
 
 
 def _conclude(suite: Suite, results: Results, failed: Sequence[RunRow], json: bool) -> int:
@@ -143,27 +151,25 @@ def _print_comparison(suite: Suite, summary: Summary, root: Path) -> None:
     from bench.reporting.numbers import count, duration, interval, number
 
     costs = {row.variant: row for row in summary.costs}
-    counted = "timings" if summary.costly else "seeds"
-    header = ["variant", summary.metric_label, "95 % interval", counted, "ms a step", "cost"]
     cells = summary.readings[0].line.cells if summary.readings else ()
-    rows = [
-        [
-            cell.variant,
-            number(cell.description.median),
-            interval(cell.description.interval),
-            count(len(cell.values)),
-            number(costs[cell.variant].step_ms),
-            duration(costs[cell.variant].cost),
-        ]
-        for cell in cells
-    ]
+    columns = {
+        "variant": [cell.variant for cell in cells],
+        summary.metric_label: [number(cell.description.median) for cell in cells],
+        "real data": [number(summary.floor) for _ in cells],
+        "95 % interval": [interval(cell.description.interval) for cell in cells],
+        "timings" if summary.costly else "seeds": [count(len(cell.values)) for cell in cells],
+        "ms a step": [number(costs[cell.variant].step_ms) for cell in cells],
+        "cost": [duration(costs[cell.variant].cost) for cell in cells],
+    }
+    if summary.costly:
+        del columns["real data"]
     print_line("")
-    if rows:
-        print_table(header, rows)
+    if cells:
+        print_table(list(columns), [*zip(*columns.values(), strict=True)])
         print_line("")
     headline, *pairs = summary.verdict.splitlines()
     print_line(headline, style="bold")
-    for text in (*pairs, *summary.warnings):
+    for text in (*pairs, *summary.warnings, *summary.gaps):
         print_line(f"- {text}")
     again = suite.name if root.parent == Path("results") else str(root)
     print_line(f"\nThe whole of it, with pictures: bench report {again}")

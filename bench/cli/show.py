@@ -5,18 +5,30 @@ from __future__ import annotations
 import json as json_module
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from bench.cli.base import JsonOption, ResultsOption, print_json, print_line, print_table
-from bench.errors import RequestError, suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bench.reporting.summary import Declaration
     from bench.store import Results
+
+
+class _Final(NamedTuple):
+    """The primary metric of a run at its end."""
+
+    value: float | None
+    floor: float | None
+    """What real data gets."""
+    error: str | None
+    """Why there is no value."""
+
+
+_NOTHING = _Final(None, None, None)
 
 
 def show(
@@ -34,38 +46,43 @@ def show(
 
     found = store.load_results(store.locate(suite, results))
     if run is not None:
-        return _show_run(found, _find(api.current(found), run), json)
+        return _show_run(found, store.find_run(api.current(found), run), json)
     return _show_suite(found, api.current(found), api.declaration(found), json)
 
 
 def _show_suite(found: Results, counted: Results, declared: Declaration, json: bool) -> None:
+    from bench.costs import RUN_COSTS
     from bench.reporting.numbers import count, duration, number
 
-    final = _final(counted, declared.metric)
-    runs = counted.runs.to_dict("records")
+    metric, runs = declared.metric, counted.runs.to_dict("records")
+    known = _final(counted, metric)
+    final = [known.get(run["run_id"], _NOTHING) for run in runs]
+    judged = {} if metric in RUN_COSTS else {"real data": [number(each.floor) for each in final]}
     if json:
+        floors = [{f"{metric}_floor": each.floor} if judged else {} for each in final]
         return print_json(
-            [{**_plain(run), declared.metric: final.get(run["run_id"])} for run in runs]
+            [
+                {**_plain(run), metric: each.value, **floor}
+                for run, each, floor in zip(runs, final, floors, strict=True)
+            ]
         )
     print_line(f"{declared.title} ({counted.root})", style="bold")
-    print_table(
-        ["run", "status", "steps", declared.metric, "ms a step", "took", "run_id"],
-        [
-            [
-                f"{run['variant']}/{run['seed']}",
-                run["status"],
-                count(run["generator_steps"]),
-                number(final.get(run["run_id"])),
-                number(run["solo_step_ms"]),
-                duration(run["wall_seconds"]),
-                run["run_id"],
-            ]
-            for run in runs
-        ],
-    )
-    for run in runs:
+    columns = {
+        "run": [f"{run['variant']}/{run['seed']}" for run in runs],
+        "status": [run["status"] for run in runs],
+        "steps": [count(run["generator_steps"]) for run in runs],
+        metric: [number(each.value) for each in final],
+        **judged,
+        "ms a step": [number(run["solo_step_ms"]) for run in runs],
+        "took": [duration(run["wall_seconds"]) for run in runs],
+        "run_id": [run["run_id"] for run in runs],
+    }
+    print_table(list(columns), [*zip(*columns.values(), strict=True)])
+    for run, each in zip(runs, final, strict=True):
         if isinstance(run["error"], str):
             print_line(f"{run['variant']}/{run['seed']} {run['status']}: {run['error']}")
+        if each.error:
+            print_line(f"{run['variant']}/{run['seed']} has no {metric}: {each.error}")
     _print_under_way(found, counted)
     missing = len(set(found.declaration.get("run_ids", ())) - set(counted.runs["run_id"]))
     if missing:
@@ -111,44 +128,43 @@ def _show_run(found: Results, run: dict[str, Any], json: bool) -> None:
 
 
 def _print_metrics(metrics: pd.DataFrame) -> None:
-    """A row a metric, a column an evaluation."""
+    """A row a metric, a column an evaluation, and what real data gets; why a value is missing."""
     steps = sorted(metrics["generator_step"].unique())
     values = {(m, s): v for m, s, v in metrics[["metric", "generator_step", "value"]].to_numpy()}
-    names = list(dict.fromkeys(metrics["metric"]))
-    rows = [[name, *(_text(_finite(values.get((name, step)))) for step in steps)] for name in names]
-    print_table(["metric at step", *(f"{step:,}" for step in steps)], rows)
-
-
-def _find(results: Results, wanted: str) -> dict[str, Any]:
-    """The run with that `variant/seed`, or whose `run_id` alone begins so."""
-    runs = results.runs.to_dict("records")
-    labels = [f"{run['variant']}/{run['seed']}" for run in runs]
-    matching = [
-        run
-        for run, label in zip(runs, labels, strict=True)
-        if wanted == label or (len(wanted) >= 4 and run["run_id"].startswith(wanted))
+    floors = dict(zip(metrics["metric"], metrics["floor"], strict=True))
+    rows = [
+        [
+            name,
+            *(_text(_finite(values.get((name, step)))) for step in steps),
+            _text(_finite(floor)),
+        ]
+        for name, floor in floors.items()
     ]
-    if len(matching) == 1:
-        return {str(name): value for name, value in matching[0].items()}
-    if matching:
-        ids = ", ".join(run["run_id"] for run in matching)
-        raise RequestError(f"{wanted!r} is {len(matching)} runs of this suite; name one: {ids}")
-    raise RequestError(f"{wanted!r} is not a run of this suite{suggestion(wanted, labels)}")
+    print_table(["metric at step", *(f"{step:,}" for step in steps), "real data"], rows)
+    for (step, why), missing in metrics.groupby(["generator_step", "error"]):
+        print_line(f"no {', '.join(missing['metric'])} at step {step:,}: {why}")
 
 
-def _final(results: Results, metric: str) -> dict[str, float]:
-    """The value of a metric, or a cost, of each completed run, as the report reads it."""
+def _final(results: Results, metric: str) -> dict[str, _Final]:
+    """A metric, or a cost, of each completed run, as the report reads it."""
     from bench.costs import RUN_COSTS
 
+    ended = results.runs[results.runs["status"] == "completed"]
     if cost := RUN_COSTS.get(metric):
-        ended = results.runs[results.runs["status"] == "completed"]
         found = zip(ended["run_id"], ended[cost.column], strict=True)
-        return {str(run_id): float(value) for run_id, value in found if not math.isnan(value)}
-    completed = results.runs.loc[results.runs["status"] == "completed", "run_id"]
-    chosen = (results.metrics["metric"] == metric) & results.metrics["run_id"].isin(completed)
+        return {str(run_id): _Final(_number(value), None, None) for run_id, value in found}
+    chosen = (results.metrics["metric"] == metric) & results.metrics["run_id"].isin(ended["run_id"])
     last = results.metrics[chosen].sort_values("generator_step").groupby("run_id").tail(1)
-    values = {str(run_id): float(v) for run_id, v in last[["run_id", "value"]].to_numpy()}
-    return {run_id: value for run_id, value in values.items() if math.isfinite(value)}
+    return {
+        str(run_id): _Final(_number(value), _number(floor), why if isinstance(why, str) else None)
+        for run_id, value, floor, why in last[["run_id", "value", "floor", "error"]].to_numpy()
+    }
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, or None."""
+    found = math.nan if value is None else float(value)
+    return found if math.isfinite(found) else None
 
 
 def _plain(run: dict[Any, Any]) -> dict[str, Any]:

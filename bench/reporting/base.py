@@ -4,6 +4,7 @@ Format history of the JSON (`FORMAT_VERSION`):
 
     1  the first
     2  a suite has baselines, a metric's line a cost, a variant's cost utilisation
+    3  a metric's line has preprocessing and k, its cells errors; class shares have their origin
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from bench.costs import RunCost
 from bench.records import Direction
 from bench.stats import Contrast, Description, Scale
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 MANY = 8
 """Variants, beyond which each is a row where it would else be a column."""
@@ -74,10 +75,27 @@ class Cell:
     values: tuple[tuple[int, float], ...]
     """(seed, value), by seed; completed runs alone."""
     description: Description
+    errors: tuple[tuple[int, str], ...] = ()
+    """(seed, why) of each completed run without a value."""
 
 
-@dataclass(frozen=True)
-class MetricLine:
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What values were computed from; of what runs cost, nothing."""
+
+    samples: int = 0
+    extractor: str = ""
+    extractor_sha256: str = ""
+    layer: str = ""
+    preprocessing: str | None = None
+    """None where the version that measured it kept no record."""
+    reference: str = ""
+    k: int | None = None
+    """Of nearest neighbours, where the values depend on one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricLine(Origin):
     """One metric at the last evaluation, over all variants."""
 
     metric: str
@@ -86,21 +104,18 @@ class MetricLine:
     unit: str
     better: Direction
     scale: Scale
-    samples: int
-    extractor: str
-    extractor_sha256: str
-    layer: str
-    reference: str
     floor: float | None
+    """What real data gets; None where it is not known."""
     cells: tuple[Cell, ...]
     cost: RunCost | None = None
     """Where the values are what runs cost: one a group, at no evaluation and from no samples."""
 
 
-@dataclass(frozen=True)
-class Shares:
+@dataclass(frozen=True, kw_only=True)
+class Shares(Origin):
     """A metric that comes in parts (the share of samples in each class)."""
 
+    metric: str
     label: str
     classes: tuple[int, ...]
     values: Mapping[str, tuple[tuple[int, tuple[float, ...]], ...]]
@@ -224,6 +239,8 @@ class Summary:
     baselines: tuple[Baseline, ...]
     """Every variant beside the one it is compared with; none where every pair is compared."""
     lines: tuple[MetricLine, ...]
+    gaps: tuple[str, ...]
+    """A sentence for each reason why completed runs have no value of a metric."""
     shares: tuple[Shares, ...]
     costs: tuple[Cost, ...]
     equal_cost: float | None
@@ -250,6 +267,11 @@ class Summary:
         """The metrics that are not told beside baselines."""
         told = self.declaration.metric if self.baselines else ""
         return tuple(line for line in self.lines if line.metric != told)
+
+    @property
+    def floor(self) -> float | None:
+        """What real data gets of the primary metric."""
+        return self.readings[0].line.floor if self.readings else None
 
     @property
     def costly(self) -> bool:

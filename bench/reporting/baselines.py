@@ -11,7 +11,7 @@ from bench.registry import label
 from bench.reporting.base import Baseline, Case, Cost, MetricLine
 from bench.reporting.frames import Frames
 from bench.reporting.numbers import effect, listed, number, plural
-from bench.reporting.verdict import margin, noun
+from bench.reporting.verdict import margin, noun, real
 from bench.stats import Contrast, Verdict
 
 _UNDECIDED = "not decided"
@@ -122,7 +122,7 @@ def _baseline(frames: Frames, line: MetricLine, cases: Sequence[Case]) -> Baseli
     first, *others = cases
     called = _in_common(frames, first.variant)
     said = "; ".join(_phrase(line, case) for case in others)
-    value = f"{number(first.cell.description.median)} {line.unit}".strip()
+    value = f"{number(first.cell.description.median)} {line.unit}".strip() + real(line)
     sentence = f"{called}: {first.label} has a median {line.label} of {value}. Against it, {said}."
     own = replace(line, cells=tuple(case.cell for case in cases))
     return Baseline(called, sentence, own, tuple(cases))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 from typing import TypedDict
 
@@ -12,7 +14,9 @@ from bench.errors import NotComparable
 from bench.records import Direction
 from bench.registry import label
 from bench.reporting.base import At, Cell, MetricLine, Shares
-from bench.reporting.frames import Frames, floor_of, one_a_group, read, read_cost, vectors
+from bench.reporting.frames import Frames, floor_of, one_a_group, read, read_cost, unread
+from bench.reporting.numbers import listed
+from bench.reporting.origins import origin, vectors
 from bench.stats import Better, Contrast, Sample, Scale, describe, family, scale_for
 
 
@@ -46,13 +50,13 @@ def line(frames: Frames, metric: str, at: At) -> MetricLine:
     if metric in RUN_COSTS:
         return _cost_line(frames, metric, RUN_COSTS[metric])
     rows = frames.metrics[frames.metrics["metric"] == metric]
-    values = read(rows, frames.variants, at)
+    values, errors = read(rows, frames.variants, at), unread(rows, frames.variants, at)
     better: Direction = rows["better"].iloc[0]
     unit, extractor = str(rows["unit"].iloc[0]), str(rows["extractor"].iloc[0])
     scale = scale_of(better, unit, [value for cell in values.values() for _, value in cell])
     cells = tuple(
-        Cell(name, values[name], describe(_sample(frames, name, values[name]), scale=scale))
-        for name in frames.variants
+        Cell(v, values[v], describe(_sample(frames, v, values[v]), scale=scale), errors[v])
+        for v in frames.variants
     )
     return MetricLine(
         metric=metric,
@@ -60,13 +64,9 @@ def line(frames: Frames, metric: str, at: At) -> MetricLine:
         unit=unit,
         better=better,
         scale=scale,
-        samples=int(rows["samples"].iloc[0]),
-        extractor=extractor,
-        extractor_sha256=str(rows["extractor_sha256"].iloc[0]),
-        layer=str(rows["layer"].iloc[0]),
-        reference=str(rows["reference"].iloc[0]),
         floor=floor_of(rows),
         cells=cells,
+        **origin(rows),
     )
 
 
@@ -83,11 +83,6 @@ def _cost_line(frames: Frames, name: str, cost: RunCost) -> MetricLine:
         unit=cost.unit,
         better=cost.better,
         scale=scale,
-        samples=0,
-        extractor="",
-        extractor_sha256="",
-        layer="",
-        reference="",
         floor=None,
         cells=cells,
         cost=cost,
@@ -170,7 +165,7 @@ def _turned(found: MetricLine, cell: Cell) -> Cell:
             "expected a floor beside every value"
         )
     values = tuple((seed, abs(value - found.floor)) for seed, value in cell.values)
-    return Cell(cell.variant, values, cell.description)
+    return replace(cell, values=values)
 
 
 def shares(frames: Frames) -> tuple[Shares, ...]:
@@ -191,10 +186,28 @@ def _shares(frames: Frames, stem: str, indices: tuple[int, ...]) -> Shares:
     named = stem.replace("_", " ").capitalize()
     extractor = str(parts[0]["extractor"].iloc[0])
     return Shares(
+        metric=stem,
         label=f"{named} ({label('extractors', extractor)})" if extractor else named,
         classes=indices,
         values=values,
         floor=tuple(floor_of(part) for part in parts),
+        **origin(parts[0]),
+    )
+
+
+def gaps(found: Sequence[MetricLine]) -> tuple[str, ...]:
+    """A sentence for each reason why completed runs have no value: which runs, of which metrics."""
+    labels: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        runs: dict[str, list[str]] = {}
+        for cell in each.cells:
+            for seed, why in cell.errors:
+                runs.setdefault(why.rstrip("."), []).append(f"{cell.variant}/{seed}")
+        none = len(runs) == 1 and not any(cell.values for cell in each.cells)
+        for why, names in runs.items():
+            labels.setdefault(("any run" if none else listed(names), why), []).append(each.label)
+    return tuple(
+        f"No value of {listed(names)} in {who}: {why}." for (who, why), names in labels.items()
     )
 
 

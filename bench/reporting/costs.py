@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.reporting.base import Cost
+from bench.reporting.base import Cost, MetricLine
 from bench.reporting.comparison import median_within
 from bench.reporting.frames import Frames
-from bench.reporting.numbers import duration, number
+from bench.reporting.numbers import beside, duration, number
 
 
 def costs(frames: Frames, metric: str) -> tuple[Cost, ...]:
@@ -68,8 +68,9 @@ def _middle(values: pd.Series[float]) -> float | None:
     return float(known.median()) if len(known) else None
 
 
-def sentence(found: tuple[Cost, ...], label: str) -> str:
-    """The cost of each recipe, and where each stood at equal cost."""
+def sentence(found: tuple[Cost, ...], primary: MetricLine | None) -> str:
+    """The cost of each recipe, and where each stood at equal cost by the primary metric, if any run
+    was judged by it."""
     known = sorted((row for row in found if row.cost is not None), key=lambda row: row.cost or 0)
     if not known:
         return "Cost is not known: no completed run has its step time measured alone."
@@ -77,7 +78,7 @@ def sentence(found: tuple[Cost, ...], label: str) -> str:
     parts = [f"{first.variant} {duration(first.cost)}"]
     parts += [f"{r.variant} {duration(r.cost)} ({number(r.ratio)}×)" for r in known[1:]]
     text = f"Cost of training (steps × step time measured alone): {', '.join(parts)}."
-    if len(known) == 1 or all(row.at_equal_cost is None for row in known):
+    if primary is None or len(known) == 1 or all(row.at_equal_cost is None for row in known):
         return text
     reached = [
         f"{row.variant} {number(row.at_equal_cost)}"
@@ -85,5 +86,6 @@ def sentence(found: tuple[Cost, ...], label: str) -> str:
         else f"{row.variant} not evaluated yet"
         for row in known
     ]
-    within = f"Stopped at the cost of the cheapest ({duration(first.cost)}), median {label}"
-    return f"{text} {within}: {', '.join(reached)}."
+    within = f"Stopped at the cost of the cheapest ({duration(first.cost)})"
+    values = f"{', '.join(reached)}{beside(primary.floor)}"
+    return f"{text} {within}, median {primary.label}: {values}."

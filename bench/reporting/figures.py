@@ -22,6 +22,7 @@ from bench.reporting.panels import (
     thinned,
 )
 from bench.reporting.svg import INK, draw
+from bench.reporting.verdict import real
 
 REAL, AIM = "real data", "aim"
 """What a dashed line stands for."""
@@ -78,8 +79,14 @@ def primary(of: Subject) -> list[str]:
 
 
 def others(of: Subject) -> list[str]:
-    """Every other metric through training, against the images shown."""
-    return [_along(of, line, "images", SMALL) for line in _other_lines(of)]
+    """Every other metric that was followed through training, against the images shown."""
+    return [_along(of, line, "images", SMALL) for line in _other_lines(of) if _followed(of, line)]
+
+
+def _followed(of: Subject, line: MetricLine) -> bool:
+    """Whether any run was judged by the metric more than once, so that there is a course to see."""
+    rows = of.frames.metrics[of.frames.metrics["metric"] == line.metric].dropna(subset=["value"])
+    return bool(rows.groupby("run_id")["generator_step"].nunique().gt(1).any())
 
 
 def _other_lines(of: Subject) -> list[MetricLine]:
@@ -97,7 +104,7 @@ def _along(of: Subject, line: MetricLine, axis: str, size: tuple[float, float]) 
         dress(axes, line.label, AXES[axis])
 
     ends = ", ".join(f"{c.variant} {c.description.median:.3g}" for c in line.cells if c.values)
-    alt = f"{line.label} against {AXES[axis]}; medians at the end: {ends or 'none'}"
+    alt = f"{line.label} against {AXES[axis]}; medians at the end: {ends or 'none'}{real(line)}"
     return draw(f"{of.key}-{line.metric}-{axis}", size, alt, paint)
 
 
@@ -151,7 +158,7 @@ def _curve_painter(
 
     def paint(axes: Axes) -> None:
         lines(axes, thinned(rows), columns, look, dots=False)
-        scaled(axes, rows[column].astype(float), aim, AIM, log=aim is not None)
+        scaled(axes, rows[column].astype(float), aim, AIM * (aim is not None), log=aim is not None)
         dress(axes, title, AXES[axis])
 
     return paint
@@ -161,7 +168,7 @@ def bars(of: Subject) -> list[str]:
     """Each metric at the last evaluation: the median as a bar or a tick, every seed a point."""
     return [
         draw(
-            f"{of.key}-{line.metric}-bar", SMALL, f"{line.label} by variant",
+            f"{of.key}-{line.metric}-bar", SMALL, f"{line.label} by variant{real(line)}",
             _bar_painter(line, of.look),
         )
         for line in _other_lines(of)

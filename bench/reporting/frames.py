@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,21 +13,12 @@ from bench.errors import NotComparable
 from bench.records import Direction
 from bench.reporting.base import At, Declaration
 from bench.reporting.numbers import listed
+from bench.reporting.origins import comparable
 from bench.store import Results
 
-PROVENANCE = {
-    "extractor": "extractors",
-    "extractor_sha256": "extractor weights",
-    "layer": "layers",
-    "samples": "sample counts",
-    "reference": "reference data",
-    "unit": "units",
-    "better": "directions",
-}
-"""What one metric's rows must agree in, and how a refusal calls it."""
-
 NOT_RECIPE = ("seed", "group", "device", "variant")
-_PART_OF_VECTOR = re.compile(r"^(?P<stem>.+)_(?P<index>\d+)$")
+
+_NO_REASON = "no reason is recorded"
 
 Values = Mapping[str, tuple[tuple[int, float], ...]]
 """Variant → (seed, value), by seed."""
@@ -47,6 +37,8 @@ class Frames:
     """Variant → the one it is compared with, on the same device; None: every pair is compared."""
     missing: tuple[tuple[str, int], ...]
     """(variant, seed) of each declared run of which there is no trace."""
+    left_out: tuple[str, ...]
+    """A sentence for metrics that are not shown, since their values must not be compared."""
 
     def without_rows(self) -> Frames:
         """The runs alone: nothing of how they trained."""
@@ -69,8 +61,7 @@ def select(results: Results, declaration: Declaration) -> Frames:
     runs["variant"] = pd.Series(called, index=runs.index, dtype=runs["variant"].dtype)
     _one_recipe_each(runs, declaration.name)
     runs["step_ms"] = _step_times(runs)
-    metrics = _with_run(results.metrics, runs)
-    _one_provenance_each(metrics, declaration.name)
+    metrics, left_out = comparable(_with_run(results.metrics, runs), declaration)
     return Frames(
         runs=runs,
         curves=_with_run(results.curves, runs),
@@ -78,6 +69,7 @@ def select(results: Results, declaration: Declaration) -> Frames:
         variants=tuple(names.values()),
         baselines=_baselines(names, declaration),
         missing=_missing(runs, names, declaration),
+        left_out=left_out,
     )
 
 
@@ -170,26 +162,6 @@ def _with_run(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return merged.assign(cost=merged["generator_step"] * milliseconds / 1000)
 
 
-def _one_provenance_each(metrics: pd.DataFrame, suite: str) -> None:
-    for metric, rows in metrics.groupby("metric", sort=False):
-        for column, noun in PROVENANCE.items():
-            found = sorted({str(value) for value in rows[column]})
-            if len(found) > 1:
-                raise NotComparable(
-                    f"{suite}: {metric} comes from {len(found)} {noun} ({', '.join(found)}); "
-                    "expected one: values of different ones must not be compared"
-                )
-
-
-def vectors(metrics: pd.DataFrame) -> dict[str, tuple[int, ...]]:
-    """Metrics that come in parts (`class_share_0`, `class_share_1`, …): stem → indices."""
-    found: dict[str, set[int]] = {}
-    for name in metrics.loc[metrics["unit"] == "share", "metric"].unique():
-        if match := _PART_OF_VECTOR.match(str(name)):
-            found.setdefault(match["stem"], set()).add(int(match["index"]))
-    return {stem: tuple(sorted(indices)) for stem, indices in found.items() if len(indices) > 1}
-
-
 def floor_of(rows: pd.DataFrame) -> float | None:
     """What real data gets: the median over the rows, None where nothing was recorded."""
     floors = pd.to_numeric(rows["floor"], errors="coerce").dropna()
@@ -201,17 +173,34 @@ def read(rows: pd.DataFrame, variants: tuple[str, ...], at: At) -> Values:
 
     `rows` are those of one metric; a value that is not finite counts as none.
     """
+    chosen = _chosen(rows, at)
+    return _by_variant(chosen.assign(value=chosen["value"].astype(float)), "value", variants)
+
+
+def unread(
+    rows: pd.DataFrame, variants: tuple[str, ...], at: At
+) -> Mapping[str, tuple[tuple[int, str], ...]]:
+    """Why each completed run that `read` finds no value of has none: variant → (seed, reason)."""
+    gone = rows[(rows["status"] == "completed") & ~rows["run_id"].isin(_chosen(rows, at)["run_id"])]
+    last = gone.sort_values("generator_step").groupby("run_id").tail(1)
+    return _by_variant(last.assign(error=last["error"].fillna(_NO_REASON)), "error", variants)
+
+
+def _chosen(rows: pd.DataFrame, at: At) -> pd.DataFrame:
+    """The row of each completed run that it is judged by, where that has a value."""
     rows = rows[rows["status"] == "completed"].sort_values("generator_step")
     chosen = rows.groupby("run_id").tail(1) if at == "final" else _best(rows)
-    chosen = chosen[finite(chosen["value"])].sort_values("seed")
+    return chosen[finite(chosen["value"])]
+
+
+def _by_variant(
+    rows: pd.DataFrame, column: str, variants: tuple[str, ...]
+) -> dict[str, tuple[tuple[int, Any], ...]]:
+    """Variant → (seed, what stands in the column), by seed."""
+    ordered = rows.sort_values("seed")
+    cells = [*zip(ordered["variant"], ordered["seed"], ordered[column], strict=True)]
     return {
-        variant: tuple(
-            (int(seed), float(value))
-            for name, seed, value in zip(
-                chosen["variant"], chosen["seed"], chosen["value"], strict=True
-            )
-            if name == variant
-        )
+        variant: tuple((int(seed), value) for name, seed, value in cells if name == variant)
         for variant in variants
     }
 
@@ -219,15 +208,8 @@ def read(rows: pd.DataFrame, variants: tuple[str, ...], at: At) -> Values:
 def read_cost(frames: Frames, column: str) -> Values:
     """What runs cost, one value a group: its members were measured together, as one."""
     rows = one_a_group(frames.runs)
-    rows = rows[(rows["status"] == "completed") & finite(rows[column])].sort_values("seed")
-    return {
-        variant: tuple(
-            (int(seed), float(value))
-            for name, seed, value in zip(rows["variant"], rows["seed"], rows[column], strict=True)
-            if name == variant
-        )
-        for variant in frames.variants
-    }
+    rows = rows[(rows["status"] == "completed") & finite(rows[column])]
+    return _by_variant(rows.assign(_cost=rows[column].astype(float)), "_cost", frames.variants)
 
 
 def one_a_group(runs: pd.DataFrame) -> pd.DataFrame:

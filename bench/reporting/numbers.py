@@ -73,6 +73,11 @@ def memory(size: float | None) -> str:
     return f"{number(size / 1e9)} GB" if size >= 1e9 else f"{number(size / 1e6)} MB"
 
 
+def beside(floor: float | None) -> str:
+    """What stands behind every value of a metric: ` (real data 2.01)`, or a dash for the number."""
+    return f" (real data {number(floor)})"
+
+
 def interval(found: Interval | None) -> str:
     """`[low, high]`, or a dash where one seed allows none."""
     return NONE if found is None else f"[{number(found.low)}, {number(found.high)}]"

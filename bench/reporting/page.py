@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import bench
-from bench.reporting import figures, forest, numbers, tables
+from bench.reporting import figures, forest, numbers, origins, tables
 from bench.reporting.base import Shares, Summary
 from bench.reporting.frames import select
 from bench.reporting.gallery import Gallery, gallery
@@ -110,6 +110,7 @@ def _environment() -> Environment:
         "settings": numbers.settings,
     }
     found.globals |= {
+        "about": tables.about,
         "mark": tables.mark,
         "track": tables.track,
         "strip": tables.strip,
@@ -118,6 +119,10 @@ def _environment() -> Environment:
         "AXIS_NAMES": AXIS_NAMES,
         "ARROWS": numbers.ARROWS,
         "BETTER": numbers.BETTER,
+        "basis": origins.basis,
+        "extractors": origins.extractors,
+        "sources": origins.sources,
+        "SOURCES": origins.SOURCES,
     }
     return found
 

@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
-from bench.reporting.numbers import number
+from bench.reporting.numbers import NONE, number
 from bench.reporting.palette import Look
 from bench.reporting.svg import FAINT, INK
 
@@ -105,10 +105,13 @@ def scaled(
 ) -> None:
     """The y axis, and a dashed line at `mark`: what real data gets, or what theory wants.
 
+    A mark that is not known is said to be so, under its name `called`, if it has one.
     A logarithmic axis follows `values` (what is drawn): a mark further from them than `NEAR`
     times is named at the axis' edge instead, else it would squeeze the curves.  Values that have
     no logarithm keep the axis linear.
     """
+    if mark is None and called:
+        _name(axes, f"{called} {NONE}", below=True)
     known = [value for value in values if isfinite(value)]
     if not (log and known and min(known) > 0):
         _line_at(axes, mark)
@@ -121,11 +124,15 @@ def scaled(
         low, high = min(low, mark), max(high, mark)
     _log(axes, low, high, room=(ROOM * below, ROOM * above))
     if below or above:
-        side, place = ("below ↓", 0.03) if below else ("above ↑", 0.97)
-        axes.text(
-            1, place, f"{called} {number(mark)}, {side}", transform=axes.transAxes, fontsize=10,
-            color=INK, alpha=0.75, ha="right", va="bottom" if below else "top",
-        )  # fmt: skip
+        _name(axes, f"{called} {number(mark)}, {'below ↓' if below else 'above ↑'}", below=below)
+
+
+def _name(axes: Axes, text: str, *, below: bool) -> None:
+    """A word on the reference, at the right end of the axis' lower or upper edge."""
+    axes.text(
+        1, 0.03 if below else 0.97, text, transform=axes.transAxes, fontsize=10,
+        color=INK, alpha=0.75, ha="right", va="bottom" if below else "top",
+    )  # fmt: skip
 
 
 def _line_at(axes: Axes, value: float | None) -> None:

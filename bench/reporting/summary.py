@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.costs import RUN_COSTS
-from bench.errors import NotComparable
+from bench.records import AGREE
 from bench.reporting.base import (
     At,
     Baseline,
@@ -20,10 +20,19 @@ from bench.reporting.base import (
 )
 from bench.reporting.baselines import baselines
 from bench.reporting.baselines import headline as against
-from bench.reporting.comparison import contrasts, line, lines, metric_label, observations, shares
+from bench.reporting.comparison import (
+    contrasts,
+    gaps,
+    line,
+    lines,
+    metric_label,
+    observations,
+    shares,
+)
 from bench.reporting.costs import cheapest, costs, sentence
-from bench.reporting.frames import PROVENANCE, Frames, select
+from bench.reporting.frames import Frames, select
 from bench.reporting.numbers import listed, plural, settings
+from bench.reporting.origins import require_comparable
 from bench.reporting.provenance import (
     differences,
     environments,
@@ -36,7 +45,6 @@ from bench.reporting.provenance import (
 )
 from bench.reporting.verdict import headline, noun, pair_detail, pair_sentence
 from bench.store import Results
-from bench.suite.primary import AGREE
 
 __all__ = ["Declaration", "Summary", "require_comparable", "summarize"]
 
@@ -44,8 +52,7 @@ __all__ = ["Declaration", "Summary", "require_comparable", "summarize"]
 def summarize(results: Results, declaration: Declaration) -> Summary:
     """All that a report says of one suite.
 
-    Raises `NotComparable` where a variant holds several recipes, or a metric several extractors,
-    sample counts or references.
+    Raises `NotComparable` where a variant holds several recipes, or a metric has several origins.
     """
     frames = select(results, declaration)
     found = recipes(frames)
@@ -53,16 +60,18 @@ def summarize(results: Results, declaration: Declaration) -> Summary:
     readings, beside = _readings(frames, declaration, spent)
     machines = environments(frames)
     label = readings[0].line.label if readings else metric_label(declaration.metric, "")
+    measured = lines(frames, declaration.metric)
     return Summary(
         declaration=declaration,
         metric_label=label,
         recipes=found,
         readings=readings,
         headline=readings[0].headline if readings else _nothing(frames, label),
-        notes=_notes(frames, declaration, found, readings, _spent(declaration, spent, label)),
+        notes=_notes(frames, declaration, found, readings, _spent(declaration, spent, readings)),
         warnings=warnings(frames, machines, declaration.changed_from),
         baselines=beside,
-        lines=lines(frames, declaration.metric),
+        lines=measured,
+        gaps=gaps(measured),
         shares=shares(frames),
         costs=spent,
         equal_cost=cheapest([row.cost for row in spent]),
@@ -143,7 +152,7 @@ def _notes(
     if readings:
         said.append(_without_value(frames, readings[0].line))
         said += [_other_reading(*readings)] if len(readings) > 1 else []
-    said.append(cost)
+    said += [cost, *frames.left_out]
     return tuple(note for note in said if note)
 
 
@@ -169,9 +178,11 @@ def _compared(frames: Frames, declaration: Declaration) -> str:
     return f"Each variant is compared with its baseline alone, which has the same {same}.{rest}"
 
 
-def _spent(declaration: Declaration, spent: tuple[Cost, ...], label: str) -> str:
+def _spent(declaration: Declaration, spent: tuple[Cost, ...], readings: tuple[Reading, ...]) -> str:
     """The cost of each variant, where that is not what is compared anyway."""
-    return "" if declaration.metric in RUN_COSTS else sentence(spent, label)
+    if declaration.metric in RUN_COSTS:
+        return ""
+    return sentence(spent, readings[0].line if readings else None)
 
 
 def _without_value(frames: Frames, primary: MetricLine) -> str:
@@ -188,19 +199,9 @@ def _without_value(frames: Frames, primary: MetricLine) -> str:
     }
     if not lacking:
         return ""
-    who = listed([f"{plural(n, 'completed run')} of {name}" for name, n in lacking.items()])
-    return f"Without a value of {primary.label}, and so left out of the verdict: {who}."
-
-
-def require_comparable(summaries: Sequence[Summary]) -> None:
-    """Raise `NotComparable`, with the reason, unless all primary metrics mean the same."""
-    primaries = [(s.declaration.name, s.readings[0].line) for s in summaries if s.readings]
-    for name, other in primaries[1:]:
-        first_name, first = primaries[0]
-        for field, called in {"metric": "primary metrics", **PROVENANCE}.items():
-            a, b = getattr(first, field), getattr(other, field)
-            if a != b:
-                raise NotComparable(
-                    f"{first_name} and {name} have different {called} ({a} and {b}); expected the "
-                    "same: render a report for each"
-                )
+    why = {cell.variant: "; ".join({why: None for _, why in cell.errors}) for cell in primary.cells}
+    who = [
+        f"{plural(n, 'completed run')} of {name}{f' ({why[name]})' if why[name] else ''}"
+        for name, n in lacking.items()
+    ]
+    return f"Without a value of {primary.label}, and so left out of the verdict: {listed(who)}."

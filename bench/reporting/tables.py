@@ -13,7 +13,7 @@ from bench.reporting.base import Cell, MetricLine
 from bench.reporting.numbers import number
 from bench.reporting.palette import Look
 
-WIDTH, HEIGHT, EDGE = 220, 22, 14
+WIDTH, HEIGHT, EDGE = 340, 22, 14
 
 _SHAPES = (
     '<circle cx="7" cy="7" r="4.2"/>',
@@ -49,6 +49,13 @@ def named(text: str, variants: Sequence[str], look: Look) -> Markup:
         else escape(piece)
         for place, piece in enumerate(pieces)
     )
+
+
+def about(line: MetricLine) -> str:
+    """What stands behind a metric's name: `share · k = 3 · real data 0.930`."""
+    k = "" if line.k is None else f"k = {line.k}"
+    floor = "" if line.cost else f"real data {number(line.floor)}"
+    return " · ".join(filter(None, [line.unit, k, floor]))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from bench.reporting.base import FORMAT_VERSION, Baseline, MetricLine, Recipe, S
 from bench.reporting.numbers import (
     ARROWS,
     NONE,
+    beside,
     count,
     duration,
     effect,
@@ -22,10 +23,12 @@ from bench.reporting.numbers import (
     percent,
     plural,
 )
+from bench.reporting.origins import SOURCES, extractors, sources
+from bench.reporting.verdict import real
 
 
 def render_json(*summaries: Summary) -> str:
-    """`{"format_version": 2, "suites": [...]}`; what is not a number is null."""
+    """`{"format_version": 3, "suites": [...]}`; what is not a number is null."""
     whole = {
         "format_version": FORMAT_VERSION,
         "suites": [{"verdict": each.verdict, **asdict(each)} for each in summaries],
@@ -59,12 +62,14 @@ def _suite(summary: Summary) -> str:
         "## Comparison",
         *(block for baseline in summary.baselines for block in _baseline(baseline)),
         _comparison(summary),
+        _bullets(summary.gaps),
         *(block for shares in summary.shares for block in _shares(shares, summary.variants)),
         "## Cost and speed",
         _costs(summary),
         *_failures(summary),
         "## Recipes",
         _recipes(summary.recipes, many=summary.many),
+        *_provenance(summary),
         "## Environment",
         _bullets(
             f"{plural(each.runs, 'run')}: " + ", ".join(f"{k} {v}" for k, v in each.facts.items())
@@ -82,6 +87,7 @@ def _baseline(baseline: Baseline) -> Iterable[str]:
     line = baseline.line
     yield f"### {_plain(baseline.label)}"
     value = ", ".join(filter(None, [line.label[:1].upper() + line.label[1:], line.unit]))
+    value += real(line)
     ratio = line.cost.inverse.capitalize() if line.cost else "Against the first"
     header = ["Engine", "Precision", "Group", value, "95 % interval", ratio, "Verdict"]
     rows = [
@@ -143,7 +149,7 @@ def _middle(shares: Shares, variant: str, place: int) -> float | None:
 
 
 def _costs(summary: Summary) -> str:
-    at = f"{summary.metric_label} at {duration(summary.equal_cost)}"
+    at = f"{summary.metric_label} at {duration(summary.equal_cost)}{beside(summary.floor)}"
     columns = {
         "Variant": [row.variant for row in summary.costs],
         "Step alone": [f"{number(row.step_ms)} ms" for row in summary.costs],
@@ -161,6 +167,13 @@ def _costs(summary: Summary) -> str:
     if summary.costly:
         del columns[at]
     return _table(list(columns), zip(*columns.values(), strict=True))
+
+
+def _provenance(summary: Summary) -> list[str]:
+    """What each metric was computed from; nothing where none was."""
+    if not (rows := sources(summary)):
+        return []
+    return ["## Provenance of the metrics", _table(SOURCES, rows), _bullets(extractors(summary))]
 
 
 def _failures(summary: Summary) -> list[str]:

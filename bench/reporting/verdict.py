@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from bench.reporting.base import At, MetricLine
 from bench.reporting.numbers import (
+    beside,
     effect,
     exact_percent,
     interval,
@@ -36,8 +37,8 @@ def headline(line: MetricLine, at: At, contrasts: Sequence[Contrast]) -> str:
         only = line.cells[0]
         return (
             f"One recipe alone, {only.variant}: median {what} "
-            f"{number(only.description.median)} {interval(only.description.interval)} over "
-            f"{plural(len(only.values), noun(line))}; there is nothing to compare it with."
+            f"{number(only.description.median)} {interval(only.description.interval)}{real(line)} "
+            f"over {plural(len(only.values), noun(line))}; there is nothing to compare it with."
         )
     if not contrasts:
         return f"Nothing to compare: only {with_value[0].variant} has a value."
@@ -71,6 +72,11 @@ def noun(line: MetricLine) -> str:
     return "timing" if line.cost else "seed"
 
 
+def real(line: MetricLine) -> str:
+    """What stands behind a value: that of real data; nothing behind what a run costs."""
+    return "" if line.cost else beside(line.floor)
+
+
 def _what(line: MetricLine, at: At) -> str:
     if line.cost:
         return line.label
@@ -87,7 +93,7 @@ def _won(line: MetricLine, what: str, pairs: list[Contrast], best: str) -> str:
     cell = next(cell for cell in line.cells if cell.variant == best)
     return (
         f"Of these {len(line.cells)} recipes, {best} reached the {_EXTREME[line.better]} {what}: "
-        f"a median of {number(cell.description.median)} over "
+        f"a median of {number(cell.description.median)}{real(line)} over "
         f"{plural(len(cell.values), noun(line))}, "
         f"{listed([_ahead(line, pair) for pair in own])}"
     )
