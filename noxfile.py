@@ -62,3 +62,9 @@ def step_time(session: nox.Session) -> None:
 def profile(session: nox.Session) -> None:
     """What a variant's time goes to: `nox -s profile -- suites/mnist_compare.toml wgan_gp`."""
     session.run(sys.executable, "scripts/profile_variant.py", *session.posargs)
+
+
+@nox.session
+def metrics(session: nox.Session) -> None:
+    """What each metric catches and what it costs: the tables of docs/metrics.md."""
+    session.run(sys.executable, "scripts/measure_metrics.py", *session.posargs)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -85,24 +86,39 @@ class Shelf:
 
 
 def _read(path: Path) -> Tensors | None:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return dict(load_file(path))
+        with safe_open(path, "pt") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+            stated = (file.metadata() or {}).get("crc32")
     except (OSError, SafetensorError):
         return None
+    return found if stated == _checksum(found) else None
 
 
 def _write(path: Path, tensors: Tensors) -> None:
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     staged = path.with_name(f".{path.name}.{os.getpid()}")
-    with suppress(OSError):  # a full disk costs time, never a result
+    whole = {name: value.contiguous() for name, value in tensors.items()}
+    with suppress(OSError, SafetensorError):  # a full disk costs time, never a result
         try:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, staged)
-            with staged.open("rb") as file:
+            save_file(whole, staged, {"crc32": _checksum(whole)})
+            with staged.open("rb+") as file:
                 os.fsync(file.fileno())  # else the rename may outrun what it puts in place
             staged.replace(path)
         finally:
             staged.unlink(missing_ok=True)
+
+
+def _checksum(tensors: Tensors) -> str:
+    """CRC-32 over names, types, shapes and values, which the format itself does not protect."""
+    import torch
+
+    value = 0
+    for name, tensor in sorted(tensors.items()):
+        value = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), value)
+        value = zlib.crc32(tensor.flatten().view(torch.uint8).numpy().data, value)
+    return f"{value:08x}"

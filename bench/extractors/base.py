@@ -89,7 +89,10 @@ class FeatureBank:
         return f"unkept {self._number}" if self.key is None else digest(self.key)
 
     def derived(self, name: str, make: Callable[[], Tensors]) -> Tensors:
-        """What follows from this bank alone, or with what `name` tells: computed once."""
+        """What follows from this bank alone, or with what `name` tells: computed once.
+
+        All metrics share the names: another package's lead with its name and its code's version.
+        """
         if name not in self._derived:
             kept = {**self.key, "derived": name} if self.key is not None else None
             self._derived[name] = make() if kept is None else self.shelf.take(kept, make)

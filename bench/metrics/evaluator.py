@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +14,7 @@ from time import perf_counter
 
 import torch
 from torch import Tensor
+from torch.backends import cudnn
 
 from bench import extractors, registry, seeding
 from bench.datasets.base import Images, Kind, Points, Split
@@ -25,6 +27,9 @@ from bench.shelf import Key, Shelf, cache_folder
 CLASSES_SHOWN = 100
 """Up to so many classes each has its share of the samples among the metrics."""
 _SHARE = "class_share_"
+
+_LIBRARIES = ("torch-fidelity", "numpy", "scipy")
+"""What metrics are computed with, beside torch."""
 
 _UNDEFINED = (ValueError, ArithmeticError, torch.linalg.LinAlgError)  # type: ignore[attr-defined] # it is public
 """What a metric raises where its number does not exist; all else is a bug and not hidden."""
@@ -255,6 +260,7 @@ def real_bank(
         "weights": extractor.sha256(),
         "layer": extractor.layer,
         "preprocessing": extractor.preprocessing,
+        "extractor code": _source(type(extractor).__module__),
         **_machinery(torch.device(device).type),
     }
 
@@ -269,24 +275,34 @@ def real_bank(
 
 def _machinery(device: str) -> Mapping[str, str | int]:
     """What numbers depend on in their last digits beside data and weights."""
+    gpu = device == "cuda"
+    products = torch.backends.cuda.matmul, cudnn.conv  # type: ignore[attr-defined] # by setattr
     return {
-        "device": torch.cuda.get_device_name() if device == "cuda" else device,
-        "torch": str(torch.__version__),
+        "device": torch.cuda.get_device_name() if gpu else device,
+        "rounding": " ".join(each.fp32_precision for each in products) if gpu else "none",
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "code": _code(),
+        **{name: version(name) for name in _LIBRARIES} | {"torch": str(torch.__version__)},
     }
 
 
 @cache
 def _code() -> str:
-    """A digest of the code behind every bank and metric, torch-fidelity's by its version."""
+    """A digest of the code behind every bank and metric."""
     root = Path(__file__).parents[1]
     files = sorted([*root.glob("extractors/*.py"), *root.glob("metrics/*.py")])
-    whole = hashlib.sha256(version("torch-fidelity").encode())
+    whole = hashlib.sha256()
     for file in files:
         whole.update(file.read_bytes())
     return whole.hexdigest()
+
+
+@cache
+def _source(module: str) -> str:
+    """A digest of the code of an extractor, which may be another package's."""
+    file = getattr(sys.modules[module], "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else "unknown"
 
 
 def fitting_metric(name: str, kind: Kind) -> Metric:

@@ -1,14 +1,16 @@
 """How far samples are from the data as distributions: FID, KID and inception score.
 
-The numbers are torch-fidelity's, on what we extracted once: its functions on features, which know
-nothing of the library's cache, whose keys hold only the name of an input.  They are not exported
-(hence the pin `>=0.4,<0.5`), and a test holds all three to `calculate_metrics`.  Two parts are
-ours.  The trace term of FID: the library takes the eigenvalues of an unsymmetric product, which is
-slower at 2,048 features and inexact where a covariance is singular.  The kernel of KID: NumPy's
-power took seven times as long as two products on the features of `digits`.
+The numbers are torch-fidelity's: a test holds all three to its `calculate_metrics`.  They are not
+computed by it.  Its import takes seconds and 160 MB; its FID takes the eigenvalues of an
+unsymmetric product, which is slower at 2,048 features and inexact where a covariance is singular;
+its KID raises to a power by NumPy, which took seven times as long on the features of `digits`; and
+NumPy's products use every core, however few threads a run was given.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -19,12 +21,14 @@ from bench.metrics.base import IMAGES, Metric, need
 from bench.shelf import Tensors
 
 SPLITS = 10
-"""The inception score is the mean over this many parts of the samples, as in the paper."""
+"""Of the samples, for the inception score."""
 SUBSET = 1000
 SUBSETS = 100
 """KID is the mean over so many pairs of random subsets of `SUBSET` samples, as in the library."""
 _LIBRARY_SEED = 2020
-"""By which torch-fidelity draws them: the same subsets, so that the same number results."""
+"""By which torch-fidelity draws subsets and splits: the same ones, so that its number results."""
+_ROWS = 1000
+"""Features turned to double precision at once."""
 
 
 def _fid(samples: FeatureBank, reference: FeatureBank) -> float:
@@ -39,14 +43,14 @@ def _fid(samples: FeatureBank, reference: FeatureBank) -> float:
 
 
 def _moments(bank: FeatureBank) -> Tensors:
-    """Mean (d,) and covariance (d, d), in double precision: the library would average in the
-    features' own."""
-    from torch_fidelity import metric_fid
-
+    """Mean (d,) and covariance (d, d), in double precision."""
     need(2, len(bank), "a covariance")
-    found = metric_fid.fid_features_to_statistics(bank.features.double())
-    mean, covariance = torch.from_numpy(found["mu"]), torch.as_tensor(found["sigma"])
-    return {"mean": mean, "covariance": covariance.reshape(len(mean), len(mean))}
+    mean = bank.features.mean(dim=0, dtype=torch.float64)
+    covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
+    for part in torch.split(bank.features, _ROWS):
+        centred = part.double() - mean
+        covariance.addmm_(centred.T, centred)
+    return {"mean": mean, "covariance": covariance / (len(bank) - 1)}
 
 
 def _root(covariance: Tensor) -> Tensor:
@@ -84,34 +88,64 @@ def _kid(samples: FeatureBank, reference: FeatureBank) -> float:
     """The squared maximum mean discrepancy under the kernel (x·y/d + 1)³, unbiased, so that equal
     distributions may fall below 0; Bińkowski et al. 2018, section 4."""
     need(SUBSET, min(len(samples), len(reference)), f"a subset of {SUBSET:,}")
+    ours, theirs = _subsets(len(samples), len(reference))
+    name = f"kernel within subsets beside {len(samples)}"
+    kept = reference.derived(name, lambda: {"sums": _within(reference, theirs)})
+    within = _within(samples, ours) + kept["sums"]
+    pairs = zip(_parts(samples, ours), _parts(reference, theirs), strict=True)
+    estimates = within / (SUBSET * (SUBSET - 1)) - 2 * _kernel_sums(pairs) / SUBSET**2
+    return float(estimates.mean())
+
+
+def _subsets(samples: int, reference: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Places of the subsets of either set, drawn in turns."""
     draw = np.random.RandomState(_LIBRARY_SEED)
-    estimates = []
-    for _ in range(SUBSETS):
-        chosen = (draw.choice(len(bank), SUBSET, replace=False) for bank in (samples, reference))
-        x, y = (
-            bank.features[index] for bank, index in zip((samples, reference), chosen, strict=True)
-        )
-        within = sum(_kernel_sum(each, each, diagonal=False) for each in (x, y))
-        across = _kernel_sum(x, y, diagonal=True)
-        estimates.append(within / (SUBSET * (SUBSET - 1)) - 2 * across / SUBSET**2)
-    return float(np.mean(estimates))
+    sizes = [samples, reference] * SUBSETS
+    found = [torch.from_numpy(draw.choice(size, SUBSET, replace=False)) for size in sizes]
+    return found[::2], found[1::2]
 
 
-def _kernel_sum(x: Tensor, y: Tensor, *, diagonal: bool) -> float:
-    """Σ (x·y/d + 1)³ over all pairs of (N, d) and (N, d), with or without each point's own."""
-    base = torch.addmm(torch.ones(()), x, y.T, alpha=1 / x.shape[1])
-    kernel = base * base * base
-    own = 0.0 if diagonal else kernel.diagonal().sum(dtype=torch.float64).item()
-    return kernel.sum(dtype=torch.float64).item() - own
+def _parts(bank: FeatureBank, subsets: list[Tensor]) -> Iterator[Tensor]:
+    """The features (n, d) of each subset."""
+    return (bank.features[places] for places in subsets)
+
+
+def _within(bank: FeatureBank, subsets: list[Tensor]) -> Tensor:
+    """Sums of the kernel over all pairs of two points of a subset, (subsets,)."""
+    whole = _kernel_sums((part, part) for part in _parts(bank, subsets))
+    norms = (part.double().square().mean(dim=1) for part in _parts(bank, subsets))
+    return whole - torch.stack([(norm + 1).pow(3).sum() for norm in norms])
+
+
+def _kernel_sums(pairs: Iterable[tuple[Tensor, Tensor]]) -> Tensor:
+    """Sums of (x·y/d + 1)³ over all pairs of points of two subsets (n, d), for each such two."""
+    kernel = torch.empty(SUBSET, SUBSET)  # one for all: freed each time, they fragment the heap
+    found = torch.zeros(SUBSETS, dtype=torch.float64)
+    for place, (x, y) in enumerate(pairs):
+        torch.addmm(torch.ones(()), x, y.T, alpha=1 / x.shape[1], out=kernel)
+        found[place] = kernel.pow_(3).sum(dim=1).sum(dtype=torch.float64)
+    return found
 
 
 def _inception_score(samples: FeatureBank, reference: FeatureBank) -> float:
-    """exp E[KL(p(y|x) ‖ p(y))], between 1 and the number of classes; Salimans et al. 2016."""
-    from torch_fidelity import metric_isc
+    """exp E[KL(p(y|x) ‖ p(y))], between 1 and the number of classes; Salimans et al. 2016.
 
-    need(SPLITS, len(samples), f"{SPLITS} splits")
-    values = metric_isc.isc_features_to_metric(samples.logits, splits=SPLITS)
-    return float(values[metric_isc.KEY_METRIC_ISC_MEAN])
+    The mean over ten random splits of the samples, as there.
+    """
+    count = len(samples)
+    need(SPLITS, count, f"{SPLITS} splits")
+    order = torch.from_numpy(np.random.RandomState(_LIBRARY_SEED).permutation(count))
+    bounds = [split * count // SPLITS for split in range(SPLITS + 1)]
+    splits = (order[start:stop] for start, stop in pairwise(bounds))
+    return float(np.mean([_split_score(samples.logits[split].double()) for split in splits]))
+
+
+def _split_score(logits: Tensor) -> float:
+    """The score of one split, logits (n, K): exp of the classes' entropy less the samples'."""
+    posterior = logits.softmax(dim=1)
+    marginal = posterior.mean(dim=0)
+    within = (posterior * logits.log_softmax(dim=1)).sum(dim=1).mean()
+    return float((within - torch.xlogy(marginal, marginal).sum()).exp())
 
 
 FID = Metric(_fid, unit="", better="lower")
