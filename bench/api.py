@@ -200,6 +200,7 @@ def evaluate(  # noqa: PLR0913 - the options of `bench evaluate`, all but the so
     metrics: Sequence[str] | None = None,
     device: str = "auto",
     results: Where = "results",
+    on_note: Callable[[str], None] = lambda line: None,
 ) -> Evaluated:
     """Judge samples: of a finished run, in a folder of pictures, in an .npy or a Parquet file.
 
@@ -207,8 +208,10 @@ def evaluate(  # noqa: PLR0913 - the options of `bench evaluate`, all but the so
     `run_id`.  `root` is where the data set's files are; `extractor` a name or a file of weights;
     fewer `samples` than there are, a random choice of them.  Left out, these are what the run
     declared; for other sources the data set's own extractor and all samples, and for either every
-    metric that is defined for the data.  A run is judged with the threads that it had, and on the
-    type of device that it had where there is one: its final numbers come out again.
+    metric that is defined for the data; one against the training split only if named, where the
+    extractor is slow.  `on_note` hears a line before anything that takes long.  A run is judged
+    with the threads that it had, and on the type of device that it had where there is one: its final
+    numbers come out again.
 
     Raises `RequestError` and `StoreError` for whatever is wrong with the source or an option; a
     metric that these samples give no value has the reason instead.
@@ -224,6 +227,7 @@ def evaluate(  # noqa: PLR0913 - the options of `bench evaluate`, all but the so
         metrics=metrics,
         device=device,
         results=results,
+        on_note=on_note,
     )
 
 
@@ -237,7 +241,8 @@ def train_extractor(
 ) -> Trained:
     """Train a classifier of a labelled data set of images, to judge samples by, on all cores.
 
-    Written to `out`, `extractors/DATASET.safetensors` where it is left out.  Raises `DataError`
+    Written to `out`; where it is left out, to `extractors/DATASET.safetensors`, or for the data set
+    `folder` under the name of its root.  Raises `DataError`
     for a data set without classes, `RequestError` or `StoreError` for an `out` that will not do.
     """
     import torch
@@ -248,7 +253,8 @@ def train_extractor(
     from bench.training.base import resolve
 
     part = dataset_part(dataset, root)
-    path = Path(out or f"extractors/{dataset}.safetensors")
+    name = Path(part["root"]).absolute().name if dataset == "folder" else dataset
+    path = Path(out or f"extractors/{name}.safetensors")
     asked = {} if epochs is None else {"epochs": epochs}
     threads = torch.get_num_threads()
     torch.set_num_threads(cores())

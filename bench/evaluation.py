@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from bench import __version__, extractors, sources
 from bench.datasets.base import Kind
 from bench.environment import resolve_device
-from bench.errors import RequestError
+from bench.errors import DataError, RequestError
 from bench.metrics.evaluator import Evaluator, Measurement, RealData, fitting_metric, metrics_of
 from bench.records import Part, RunSpec
 from bench.sources.base import Shape, Source
@@ -24,16 +26,27 @@ from bench.training.precision import applied
 
 Where = str | os.PathLike[str]
 
+_RATE = 8e10
+"""Operations a second of a slow network on a core: 0.14 s for an image by Inception."""
+SLOW = 1e9
+"""Operations a sample, from which on an extractor does not see the training split unasked."""
+
 
 @dataclass(frozen=True)
 class Provenance:
     """All that the numbers of one evaluation depend on."""
 
     source: str
+    form: str
+    """What kind of source it is, lossy pictures told from others."""
+    samples_sha256: str
+    """Of the samples that were judged."""
     dataset: str
     samples: int
     extractor: str
     extractor_sha256: str
+    extractor_accuracy: float | None
+    """Of a classifier, on its data's test split."""
     layer: str
     preprocessing: str
     references: Mapping[str, str]
@@ -66,6 +79,7 @@ def evaluate(  # noqa: PLR0913 - the options of `bench evaluate`, all but the so
     metrics: Sequence[str] | None = None,
     device: str = "auto",
     results: Where = "results",
+    on_note: Callable[[str], None] = lambda line: None,
 ) -> Evaluated:
     """Judge the samples of a source as those of a run are judged at its end (`bench.api`)."""
     found = sources.find(source, Path(results))
@@ -73,18 +87,20 @@ def evaluate(  # noqa: PLR0913 - the options of `bench evaluate`, all but the so
     data = _real_data(part)
     shape = tuple(data.test.samples.shape[1:])
     _require_same_shape(found, part, shape)
-    names = metrics_of(data.kind) if metrics is None else tuple(dict.fromkeys(metrics))
     judge = extractor or _extractor(part, data.kind, found.spec)
+    names = _usual(judge, data.kind) if metrics is None else tuple(dict.fromkeys(metrics))
     _require_fitting(names, judge, data)
     at = torch.device(_device(device, found.spec))
     with _as_in_a_run(at, found.spec):
         chosen = found.samples(shape, samples, at)
+        _require_same_range(found, chosen, data.test.samples)
+        _tell_how_long(judge, data, len(chosen), at, on_note)
         evaluator = Evaluator(judge, names, (), data, len(chosen), at)
         measured = evaluator.evaluate(chosen, final=True)
     return Evaluated(
         tuple(each for each in measured if each.metric in names),
         tuple(each.value for each in measured if each.metric not in names),
-        _provenance(measured[: len(names)], found, data, len(chosen), str(at)),
+        _provenance(measured[: len(names)], found, data, chosen, str(at), judge),
     )
 
 
@@ -141,6 +157,36 @@ def _require_fitting(metrics: Sequence[str], extractor: str, data: RealData) -> 
     extractors.find(extractor).fitted(data.name, data.test)
 
 
+def _usual(extractor: str, kind: Kind) -> tuple[str, ...]:
+    """Every metric; but a slow network does not see a whole training split unless asked to."""
+    slow = extractors.find(extractor).operations > SLOW
+    names = metrics_of(kind)
+    return tuple(n for n in names if not slow or fitting_metric(n, kind).against == "test")
+
+
+def _tell_how_long(
+    extractor: str, data: RealData, count: int, device: torch.device, on_note: Callable[[str], None]
+) -> None:
+    """A line before a slow network is at work on a CPU, on real data too if none of it is kept."""
+    found = extractors.find(extractor)
+    if found.operations > SLOW and device.type == "cpu":
+        minutes = found.operations / (_RATE * torch.get_num_threads()) / 60
+        total = count + min(count, len(data.train.samples)) + len(data.test.samples)
+        on_note(
+            f"{found.name} on a CPU: about {count * minutes:.0f} min for the samples, up to "
+            f"{total * minutes:.0f} min if nothing of the real data lies in the cache"
+        )
+
+
+def _require_same_range(source: Source, found: Tensor, real: Tensor) -> None:
+    """Refuse black and white that were written as 0 and 1 where the data go to 255."""
+    if found.dtype == torch.uint8 and int(found.max()) == 1 < int(real.max()):
+        raise DataError(
+            f"{source.name}: found pixels of 0 and 1 alone; expected 0 to 255, as in the data set; "
+            "multiply by 255"
+        )
+
+
 def _device(asked: str, spec: RunSpec | None) -> str:
     """The device asked for; `auto` is the type that the run had, or a GPU, where there is one."""
     known = resolve_device(asked)
@@ -163,17 +209,26 @@ def _as_in_a_run(device: torch.device, spec: RunSpec | None) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _provenance(
-    measured: Sequence[Measurement], source: Source, data: RealData, count: int, device: str
+def _provenance(  # noqa: PLR0913, PLR0917 - all that numbers depend on
+    measured: Sequence[Measurement],
+    source: Source,
+    data: RealData,
+    samples: Tensor,
+    device: str,
+    judge: str,
 ) -> Provenance:
-    one = measured[0]
+    one, count = measured[0], len(samples)
+    digest = hashlib.sha256(samples.cpu().contiguous().numpy().data).hexdigest()
     splits = {each.metric: fitting_metric(each.metric, data.kind).against for each in measured}
     return Provenance(
         source=source.name,
+        form=source.form,
+        samples_sha256=digest,
         dataset=data.name,
         samples=count,
         extractor=one.extractor,
         extractor_sha256=one.extractor_sha256,
+        extractor_accuracy=extractors.find(judge).accuracy,
         layer=one.layer,
         preprocessing=one.preprocessing,
         references={splits[each.metric]: each.reference for each in measured},

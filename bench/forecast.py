@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from bench import environment, extractors, registry
+from bench.errors import BenchError
 from bench.networks.base import NORMS
 from bench.preflight import extent
 from bench.records import Amount, Evaluation, Group, RunSpec
@@ -211,12 +212,20 @@ def _judging_seconds(
     judging = (asked.samples + population) * generating / rate
     once, at_end = 0.0, 0.0
     if asked.metrics or asked.final_metrics:
-        extracting = _JUDGED + extractors.find(asked.extractor).operations / rate
+        extracting = _JUDGED + _operations(asked.extractor) / rate
         judging += asked.samples * extracting + _metric_seconds(spec, asked, asked.metrics)
         once = asked.samples * extracting  # references lie in the cache, most often
         at_end = _metric_seconds(spec, asked, asked.final_metrics)
     times = -(-steps // every)
     return len(spec.group) * (ends * diagnosing + times * judging + at_end) + once
+
+
+def _operations(extractor: str) -> float:
+    """Of an extractor on a sample; none of one that is gone, by which an earlier run was judged."""
+    try:
+        return extractors.find(extractor).operations
+    except BenchError:
+        return 0.0
 
 
 def _metric_seconds(spec: RunSpec, asked: Evaluation, names: Sequence[str]) -> float:

@@ -103,10 +103,10 @@ def _banks(spec: RunSpec, data: Extent) -> float:
     names = (*asked.metrics, *asked.final_metrics)
     if not names:
         return 0.0
-    extractor = extractors.find(asked.extractor).fitted(spec.dataset["name"], data.example)
+    extractor = extractors.find(asked.extractor)
     against = {registry.load("metrics", name).against for name in names}
     real = data.test + (data.train if "train" in against else 0)
-    return 4.0 * extractor.numbers * (2 * asked.samples + real)
+    return 4.0 * extractor.numbers(data.shape) * (2 * asked.samples + real)
 
 
 class Extent(NamedTuple):
@@ -186,7 +186,8 @@ def _fits(spec: RunSpec, data: Extent) -> None:
         form(recipe.objective)
     if spec.evaluation.metrics or spec.evaluation.final_metrics:
         try:
-            found = extractors.find(spec.evaluation.extractor)
-            found.fitted(spec.dataset["name"], data.example).extract(data.example.samples, "cpu")
+            test = resolve("datasets", spec.dataset).load("test")
+            found = extractors.find(spec.evaluation.extractor).fitted(spec.dataset["name"], test)
+            found.extract(data.example.samples, "cpu")
         except DataError as error:
             raise DataError(f"variant {spec.variant}: evaluation.extractor: {error}") from error

@@ -33,7 +33,7 @@ Key = Mapping[str, str | int | float | None]
 def cache_folder() -> Path | None:
     """`$BENCH_CACHE`, else `bench` in the user's cache folder; None where there is no home."""
     if given := os.environ.get("BENCH_CACHE"):
-        return Path(given)
+        return Path(os.path.expanduser(given))
     try:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:

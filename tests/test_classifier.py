@@ -95,7 +95,7 @@ def test_its_provenance_is_in_the_file(folders, trained):
     assert (made.images, made.epochs, made.seed) == (600, 3, 0)
     assert made.test_accuracy == trained["grey"].accuracy
     assert made.torch == torch.__version__
-    assert made.data_sha256 != extractors.find(str(trained["colour"].path)).made.data_sha256
+    assert made.test_sha256 != extractors.find(str(trained["colour"].path)).made.test_sha256
 
 
 def test_training_again_gives_the_same_weights(folders, trained, tmp_path):
@@ -150,6 +150,13 @@ def test_pin_of_the_file_is_held_to_it(trained):
         extractors.find(f"{path}#sha256={'0' * 64}")
 
 
+def test_extractor_that_is_there_is_not_overwritten(folders, trained):
+    path = trained["grey"].path
+    with pytest.raises(StoreError, match="is there already, and runs may have been judged by it"):
+        train_extractor("folder", folders["colour"], path, epochs=1)
+    assert extractors.find(str(path)).sha256() == trained["grey"].sha256
+
+
 def test_altered_file_has_another_digest(trained, tmp_path):
     altered = tmp_path / "grey.safetensors"
     content = trained["grey"].path.read_bytes()
@@ -173,10 +180,12 @@ def test_other_data_than_it_was_trained_on_are_refused(folders, trained):
     assert extractor.fitted("folder", grey) is extractor
     with pytest.raises(DataError, match=r"'grey' knows folder only.*on 'kmnist'"):
         extractor.fitted("kmnist", grey)
-    with pytest.raises(DataError, match=r"shape \(1, 28, 28\), and 'folder' has \(3, 32, 32\)"):
+    with pytest.raises(DataError, match=r"shape \(3, 32, 32\), not \(1, 28, 28\)\): test split"):
         extractor.fitted("folder", colour)
-    with pytest.raises(DataError, match="trained on 3 classes, and 'folder' has 4"):
-        extractor.fitted("folder", labelled(8, classes=4))
+    inverted, renamed = Images(255 - grey.images, grey.labels), Images(grey.images, grey.labels + 1)
+    for other in (inverted, renamed):
+        with pytest.raises(DataError, match=r"other images and labels .*extractor folder --root"):
+            extractor.fitted("folder", other)
     with pytest.raises(DataError, match="made for images, and 'ring' has points"):
         extractor.fitted("ring", Ring().load("test"))
 
@@ -232,7 +241,7 @@ def test_missing_file_is_named(tmp_path, monkeypatch, name):
 
 
 def test_the_same_classifier_is_packed_into_the_same_bytes():
-    made = Made("any", None, (1, 8, 8), 2, 0.5, 10, 1, 0, "2.11.0", "2026-01-01", "0" * 64)
+    made = Made("any", None, (1, 8, 8), 2, 0.5, 10, 1, 0, "2.11.0", "0" * 64, "1" * 64)
     network = Classifier((1, 8, 8), 2)
     assert pack(network, made) == pack(network, made)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +49,14 @@ def test_every_value_stands_beside_its_floor_and_what_it_depends_on(capsys, here
     assert row.split()[:2] == ["Precision", "(digits)"]
     assert row.split()[4:8] == ["↑", "higher", "3", row.split()[-1]]
     assert row.split()[-1].startswith("mnist/test/60@")
-    assert facts.splitlines() == [
+    told = facts.splitlines()
+    assert re.fullmatch("their SHA-256     [0-9a-f]{64}", told.pop(3))
+    assert told == [
         "judged",
-        "source            images.npy",
+        "source            images.npy: array",
         "samples           20",
-        f"extractor         digits, SHA-256 {SHA256}",
+        "extractor         digits, 99.59 % of its test split right",
+        f"its SHA-256       {SHA256}",
         "layer             penultimate, before its ReLU",
         "preprocessing     uint8 / 255",
         f"reference (test)  {row.split()[-1]}",
@@ -98,13 +102,21 @@ def test_an_extractor_is_trained_and_judges(capsys, here):
     code, out, err = evaluate(capsys, "--train-extractor", "folder", *asked)
     assert code == 0
     assert err == "epoch 1 of 2\nepoch 2 of 2\n"
-    first, second, third = out.splitlines()
+    first, second, *_, third = out.splitlines()
     assert first.startswith("x.safetensors: ")
     assert third == 'in a suite, under [evaluation]: extractor = "x.safetensors"'
     own = ("--dataset", "folder", "--root", "own", "--extractor", "x.safetensors")
     code, out, err = evaluate(capsys, "own/test/cat", *own, "--json", "--metrics", "modes_any")
     assert (code, err) == (0, "")
     assert second == f"SHA-256 {json.loads(out)['provenance']['extractor_sha256']}"
+
+
+def test_a_poor_classifier_is_called_one(capsys, here):
+    write_pictures(here / "own", 24)
+    asked = ("--root", "own", "--epochs", 1, "--out", "x.safetensors")
+    _, out, _ = evaluate(capsys, "--train-extractor", "folder", *asked)
+    accuracy = float(out.split(": ")[1].split(" %")[0])
+    assert ("features that tell little" in out) == (accuracy < 80)
 
 
 def wrong_files(folder):
@@ -114,6 +126,7 @@ def wrong_files(folder):
         "float": images / np.float32(255), "int": images.astype("i8"), "wide": images[..., :20],
         "last": np.moveaxis(images, 1, 3), "none": images[:0], "one": np.uint8(3),
         "flat": images.reshape(30, -1), "nan": np.array([[0.0, np.nan]]), "flags": images > 9,
+        "bits": (images > 9).astype("u1"),
         "points": np.zeros((3, 2), "f4"), "space": np.zeros((3, 3), "f4"),
     }  # fmt: skip
     for name, array in arrays.items():
@@ -132,12 +145,16 @@ def wrong_files(folder):
     (folder / "images.zip").touch()
     (folder / "nothing").mkdir()
     saved(folder, "pictures", DIGITS)
+    (folder / "nested").mkdir()
+    saved(folder / "nested", "pictures", DIGITS[:2])
 
 
 RING = ("--dataset", "ring")
 WRONG = [
     ("float.npy", MNIST_, "found float32; expected uint8, 0 to 255; multiply and round first"),
     ("int.npy", MNIST_, "found int64; expected uint8, 0 to 255"),
+    ("bits.npy", MNIST_, "found pixels of 0 and 1 alone; expected 0 to 255"),
+    ("nested", MNIST_, "nested: holds folders of pictures, too (pictures); name one of them"),
     ("flags.npy", MNIST_, "found bool; expected uint8"),
     ("wide.npy", MNIST_, "found samples (1, 28, 20), expected images (1, 28, 28)"),
     ("flat.npy", MNIST_, "found samples (784,), expected images (1, 28, 28)"),

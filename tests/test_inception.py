@@ -99,6 +99,8 @@ def test_only_the_published_weights_are_called_inception(file):
     assert label("extractors", INCEPTION.name) == "Inception"
     assert Inception("any.pth", "6726825D" + 56 * "0").name == "inception"
     assert extractors.find(str(file)).name == file.stem
+    for name in ("inception.pth", "digits.pth"):  # other weights take no built-in's name
+        assert Inception(f"elsewhere/{name}", 64 * "0").name == name
 
 
 def test_digest_is_of_the_whole_file(file):

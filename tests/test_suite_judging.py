@@ -49,7 +49,8 @@ def test_data_without_an_extractor_are_refused_with_the_mend(suite):
     told = refusal(suite, f'{IMAGES}name = "fashion_mnist"\n')
     assert told == (
         "8: dataset.name: no extractor is made for 'fashion_mnist'; train one with `bench evaluate "
-        "--train-extractor fashion_mnist` and set evaluation.extractor to its file, or to 'inception'"
+        "--train-extractor fashion_mnist` and set evaluation.extractor to its file, or to "
+        "'inception'"
     )
 
 
@@ -77,4 +78,29 @@ def test_nothing_to_judge_needs_no_extractor(suite):
     ],
 )
 def test_metrics_that_mean_nothing_on_the_data_are_refused(suite, text, told):
+    assert refusal(suite, text).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            f'{IMAGES}name = "mnist"\n[evaluation]\nsamples = 60\nmetrics = ["kid"]\n'
+            '[primary]\nmetric = "kid"\n',
+            "13: primary.metric: 'kid' needs at least 1,000 samples, and 'gan' is judged by "
+            "evaluation.samples = 60",
+        ),
+        (
+            f'{IMAGES}name = "mnist"\n[evaluation]\nextractor = "inception"\n'
+            '[primary]\nmetric = "modes"\n',
+            "12: primary.metric: 'modes' counts classes, and extractor 'inception' does not know "
+            "those of 'mnist'; name one that was trained on them",
+        ),
+        (
+            f'{IMAGES}name = "mnist"\n[evaluation]\nextractor = "gone.safetensors"\n',
+            "10: evaluation.extractor: gone.safetensors: No such file or directory",
+        ),
+    ],
+)
+def test_verdict_that_can_have_no_value_is_refused(suite, text, told):
     assert refusal(suite, text).startswith(told)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 from suite_text import SUITES, suite_of
 
@@ -166,8 +168,11 @@ def test_suites_that_compare_no_samples_may_judge_apart(tmp_path, text):
 
 
 def test_digest_of_the_same_file_is_no_other_extractor(tmp_path):
-    both = JUDGED.replace("[primary]", 'evaluation.extractor = "mine.pth"\n[primary]')
-    suite = suite_of(tmp_path, f'{both}evaluation.extractor = "mine.pth#sha256=0123456789"\n')
+    digest = sha256(b"weights").hexdigest()
+    path = tmp_path / f"mine-{digest[:8]}.pth"
+    path.write_bytes(b"weights")
+    both = JUDGED.replace("[primary]", f'evaluation.extractor = "{path}"\n[primary]')
+    suite = suite_of(tmp_path, f'{both}evaluation.extractor = "{path}#sha256={digest}"\n')
     assert len({one.evaluation.extractor for one in suite.recipes.values()}) == 2
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bench.evaluation import Evaluated, Provenance
     from bench.metrics.evaluator import Measurement
 
+POOR = 0.8
+"""The accuracy of a classifier below which its user is told."""
 MISSING = 3
 """The exit code where a metric that was asked for by name has no value."""
 
@@ -57,14 +59,17 @@ def evaluate(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Its file; extractors/DATASET.safetensors by default."),
+        typer.Option(
+            metavar="FILE", help="Its new file; extractors/DATASET.safetensors by default."
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="How long it is trained.")] = None,
 ) -> int:
     """Judge samples by every metric, each beside what real data gets.
 
     Images are uint8: .npy arrays (N, H, W) or (N, C, H, W), a Parquet column `image` of their
-    bytes. Points are floats: (N, D), or a column a dimension.
+    bytes. Points are floats: (N, D), or a column a dimension. Exit code 3: a metric named by
+    --metrics has no value.
     """
     if train_extractor is not None:
         judging = (source, dataset, extractor, samples, metrics)
@@ -87,6 +92,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
         metrics=None if names is None else [name for name in names if name],
         device=device,
         results=results,
+        on_note=lambda line: print_line(line, stderr=True),
     )
     (_print_json if json else _print)(found)
     lost = any(each.error is not None for each in found.measurements)
@@ -128,14 +134,20 @@ def _facts(found: Provenance) -> list[list[str]]:
 
     first = [f"{label('metrics', name)}: the first {count(n)}" for name, n in found.first.items()]
     return [
-        ["source", found.source],
+        ["source", f"{found.source}: {found.form}"],
         ["samples", "; ".join([count(found.samples), *first])],
-        ["extractor", f"{found.extractor}, SHA-256 {found.extractor_sha256}"],
+        ["their SHA-256", found.samples_sha256],
+        ["extractor", f"{found.extractor}{_right(found.extractor_accuracy)}"],
+        ["its SHA-256", found.extractor_sha256],
         ["layer", found.layer],
         ["preprocessing", found.preprocessing],
         *[[f"reference ({split})", data] for split, data in sorted(found.references.items())],
         ["real data", "as many of the split that is not the reference, judged alike"],
     ]
+
+
+def _right(accuracy: float | None) -> str:
+    return "" if accuracy is None else f", {100 * accuracy:.2f} % of its test split right"
 
 
 def _print_json(found: Evaluated) -> None:
@@ -163,6 +175,8 @@ def _train(
         return 0
     print_line(f"{trained.path}: {100 * trained.accuracy:.2f} % of the test split right")
     print_line(f"SHA-256 {trained.sha256}")
+    if trained.accuracy < POOR:
+        print_line("a classifier that is so often wrong has features that tell little", "yellow")
     print_line(f'in a suite, under [evaluation]: extractor = "{trained.path.as_posix()}"')
     return 0
 

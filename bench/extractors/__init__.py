@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from bench import registry
@@ -45,7 +46,7 @@ def pinned(name: str) -> str:
     it later.  Raises `DataError` for a file that is not there."""
     if not is_file(name):
         return name
-    path = name.partition("#sha256=")[0]
+    path = os.path.normpath(name.partition("#sha256=")[0])
     return f"{path}#sha256={find(name).sha256()}"
 
 
@@ -55,7 +56,9 @@ def default(dataset: str, kind: Kind) -> str:
         return "points"
     if dataset in BY_DATA:
         return BY_DATA[dataset]
+    from bench.extractors.base import training_command
+
     raise DataError(
-        f"no extractor is made for {dataset!r}; train one with `bench evaluate --train-extractor "
-        f"{dataset}` and set evaluation.extractor to its file, or to 'inception'"
+        f"no extractor is made for {dataset!r}; train one with {training_command(dataset)} and "
+        "set evaluation.extractor to its file, or to 'inception'"
     )

@@ -25,6 +25,12 @@ SAMPLES = "samples"
 """The source of a bank of generated samples."""
 
 
+def training_command(dataset: str) -> str:
+    """The command that makes an extractor for a data set."""
+    root = " --root DIR" if dataset == "folder" else ""
+    return f"`bench evaluate --train-extractor {dataset}{root}`"
+
+
 class Classes(NamedTuple):
     """Which class of the data each sample belongs to."""
 
@@ -115,8 +121,10 @@ class Extractor(ABC):
     """The data sets it was made for; on others its features mean nothing.  None: any images."""
     operations: float = 0.0
     """About how many floating-point operations a sample takes."""
-    numbers: int = 0
-    """About how many are kept of a sample, its features and outputs together."""
+    accuracy: float | None = None
+    """Of a classifier, on its data's test split, 0 to 1."""
+    knows_classes: bool = True
+    """Whether its classes are the data's."""
 
     @abstractmethod
     def sha256(self) -> str:
@@ -129,6 +137,10 @@ class Extractor(ABC):
         Raises `DataError` for samples of another type or shape than it takes.
         """
 
+    def numbers(self, shape: tuple[int, ...]) -> int:
+        """About how many are kept of a sample of that shape: features, outputs, probabilities."""
+        return sum(shape)
+
     def fitted(self, dataset: str, data: Images | Points) -> Extractor:
         """The extractor for that data; raises `DataError` if it was not made for it."""
         if isinstance(data, Points):
@@ -139,9 +151,8 @@ class Extractor(ABC):
         if self.fits is not None and dataset not in self.fits:
             raise DataError(
                 f"extractor {self.name!r} knows {', '.join(self.fits)} only, and its features mean "
-                f"nothing on {dataset!r}; name one made for it (`bench evaluate --train-extractor "
-                f"{dataset}` makes one), or set evaluation.metrics and evaluation.final_metrics "
-                "to []"
+                f"nothing on {dataset!r}; name one made for it ({training_command(dataset)} makes "
+                "one)"
             )
         return self
 

@@ -8,6 +8,7 @@ Such a file is safetensors; its one metadata entry, `bench`, is `Made` as JSON. 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -22,11 +23,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from bench import registry
 from bench.datasets.base import Images, Points
 from bench.errors import DataError
 from bench.extractors import weights
-from bench.extractors.base import Extractor
+from bench.extractors.base import Extractor, training_command
 
 FEATURES = 128
 LAYER = "penultimate, before its ReLU"
@@ -108,8 +108,10 @@ class Made:
     epochs: int
     seed: int
     torch: str
-    data_sha256: str
-    """Of the images and labels of both splits."""
+    train_sha256: str
+    """Of the images and labels of the training split."""
+    test_sha256: str
+    """Of the test split's; the extractor judges against this data alone."""
     version: Literal[1] = 1
 
 
@@ -125,30 +127,31 @@ class ClassifierFile(Extractor):
     def __init__(self, name: str, digest: str, made: Made, network: Classifier) -> None:
         """`digest`: the SHA-256 of the file."""
         self.name, self.made, self.fits = name, made, (made.dataset,)
-        self.operations, self.numbers = _operations(made), FEATURES + made.classes
+        self.accuracy = made.test_accuracy
+        self.operations = _operations(made)
         self._digest = digest
         self._networks = {"cpu": network}
+
+    def numbers(self, shape: tuple[int, ...]) -> int:
+        """Features and logits."""
+        return FEATURES + self.made.classes
 
     def sha256(self) -> str:
         """Of the whole file, when it was read."""
         return self._digest
 
     def fitted(self, dataset: str, data: Images | Points) -> Extractor:
-        """Raises `DataError` too for images of another shape, or of more classes."""
+        """Raises `DataError` too for a test split other than the one it was tested on."""
         super().fitted(dataset, data)
         assert isinstance(data, Images)
-        shape = tuple(data.images.shape[1:])
-        if shape != self.made.shape:
+        found = digest_of(data)
+        if found != self.made.test_sha256:
+            shapes = tuple(data.images.shape[1:]), self.made.shape
+            how = f" (images of shape {shapes[0]}, not {shapes[1]})" * (shapes[0] != shapes[1])
             raise DataError(
-                f"extractor {self.name!r} was trained on images of shape {self.made.shape}, and "
-                f"{dataset!r} has {shape}; train one on these: `bench evaluate --train-extractor "
-                f"{dataset}`"
-            )
-        if data.labels is not None and int(data.labels.max()) >= self.made.classes:
-            raise DataError(
-                f"extractor {self.name!r} was trained on {self.made.classes} classes, and "
-                f"{dataset!r} has {int(data.labels.max()) + 1}; train one on these: `bench "
-                f"evaluate --train-extractor {dataset}`"
+                f"extractor {self.name!r} was made for other images and labels of {dataset!r} than "
+                f"these{how}: test split SHA-256 {found[:8]}…, expected "
+                f"{self.made.test_sha256[:8]}…; train one on these: {training_command(dataset)}"
             )
         return self
 
@@ -158,6 +161,16 @@ class ClassifierFile(Extractor):
         if place not in self._networks:
             self._networks[place] = deepcopy(self._networks["cpu"]).to(device)
         return outputs(self._networks[place], samples, device, self.name)
+
+
+def digest_of(split: Images) -> str:
+    """The SHA-256 of a split's images and labels, their types and shapes included."""
+    whole = hashlib.sha256()
+    for part in (split.images, split.labels):
+        if part is not None:
+            whole.update(f"{part.dtype} {tuple(part.shape)}".encode())
+            whole.update(part.contiguous().numpy().data)
+    return whole.hexdigest()
 
 
 def pack(network: Classifier, made: Made) -> bytes:
@@ -193,10 +206,7 @@ def _opened(path: Path, digest: str, content: bytes) -> ClassifierFile:
         first = error.errors()[0]
         where = ".".join(str(part) for part in ("metadata", ENTRY, *first["loc"]))
         raise DataError(f"{path}: {where}: {first['msg']}; {_MEND}") from error
-    stem = path.stem
-    shipped = stem in registry.BUILT_IN["extractors"]  # whose numbers these are not
-    name = path.name if shipped else stem
-    return ClassifierFile(name, digest, made, _network(path, made, tensors))
+    return ClassifierFile(weights.called(path), digest, made, _network(path, made, tensors))
 
 
 def _network(path: Path, made: Made, tensors: dict[str, Tensor]) -> Classifier:

@@ -45,8 +45,8 @@ class Inception(Extractor):
         "grey repeated to 3 channels, TensorFlow 1's bilinear to 299×299, (x − 128) / 128"
     )
     fits = None
+    knows_classes = False
     operations = 1.1e10
-    numbers = 2048 + 1008
 
     def __init__(self, path: str = "", pin: str = "") -> None:
         """`path`: a file of weights; without it, the published ones, downloaded if need be.
@@ -57,7 +57,11 @@ class Inception(Extractor):
         self._path = path
         self._pin = pin or _in_name(path)
         published = not path or self._pin.lower().startswith(PUBLISHED)
-        self.name = "inception" if published else Path(path).stem
+        self.name = "inception" if published else weights.called(Path(path))
+
+    def numbers(self, shape: tuple[int, ...]) -> int:
+        """Features and logits."""
+        return 2048 + 1008
 
     def sha256(self) -> str:
         """Of the file; raises `DataError` where it is missing or another than was named."""

@@ -11,7 +11,7 @@ import torch
 
 from bench.datasets.base import Dataset, Images, Split
 from bench.errors import DataError, RequestError, StoreError
-from bench.extractors.classifier import Made, pack
+from bench.extractors.classifier import Made, digest_of, pack
 from bench.extractors.recipe import EPOCHS, SEED, OnEpoch, accuracy, train
 
 SMALLEST = 8
@@ -66,7 +66,8 @@ def train_extractor(  # noqa: PLR0913 - what a user may choose, three of the six
         epochs=epochs,
         seed=seed,
         torch=str(torch.__version__),
-        data_sha256=_digest(train_split, test_split),
+        train_sha256=digest_of(train_split),
+        test_sha256=digest_of(test_split),
     )
     content = pack(network, made)
     _write(path, content)
@@ -95,20 +96,15 @@ def _labelled(name: str, dataset: Dataset, split: Split) -> Images:
     return data
 
 
-def _digest(*splits: Images) -> str:
-    whole = hashlib.sha256()
-    for split in splits:
-        assert split.labels is not None
-        for part in (split.images, split.labels):
-            whole.update(f"{part.dtype} {tuple(part.shape)}".encode())
-            whole.update(part.contiguous().numpy().data)
-    return whole.hexdigest()
-
-
 def _prove_writable(path: Path) -> None:
     """Raise `StoreError` where the file could not be written in the end."""
     if path.is_dir():
         raise StoreError(f"{path}: is a folder, expected the name of a file to write")
+    if path.exists():
+        raise StoreError(
+            f"{path}: is there already, and runs may have been judged by it; delete it, or choose "
+            "another name with --out"
+        )
     probe = _staged(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

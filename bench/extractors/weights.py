@@ -6,6 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from bench import registry
 from bench.errors import DataError
 
 _PIN = re.compile(r"[0-9a-fA-F]{8,64}")
@@ -18,6 +19,12 @@ def expanded(name: str, mend: str) -> Path:
         return Path(name).expanduser()
     except RuntimeError as error:
         raise DataError(f"{name}: {error}; {mend}") from error
+
+
+def called(path: Path) -> str:
+    """What the extractor in a file is called: the file's stem, and the whole name where that is a
+    built-in's, whose numbers these are not."""
+    return path.name if path.stem in registry.BUILT_IN["extractors"] else path.stem
 
 
 def read(path: Path, pin: str, mend: str) -> tuple[bytes, str]:

@@ -32,6 +32,10 @@ class Metric:
     """The split that is the reference."""
     at_most: int | None = None
     """How many samples it looks at, and at how many of the reference: the first of each."""
+    least: int = 1
+    """With fewer samples it has no value."""
+    by_class: bool = False
+    """Whether it needs an extractor whose classes are the data's."""
     kinds: tuple[Kind, ...] = ("images", "points")
     """What samples it is defined for."""
 

@@ -148,6 +148,8 @@ def _split_score(logits: Tensor) -> float:
     return float((within - torch.xlogy(marginal, marginal).sum()).exp())
 
 
-FID = Metric(_fid, unit="", better="lower")
-KID = Metric(_kid, unit="", better="lower")
-INCEPTION_SCORE = Metric(_inception_score, unit="classes", better="higher", kinds=IMAGES)
+FID = Metric(_fid, unit="", better="lower", least=2)
+KID = Metric(_kid, unit="", better="lower", least=SUBSET)
+INCEPTION_SCORE = Metric(
+    _inception_score, unit="classes", better="higher", least=SPLITS, kinds=IMAGES
+)

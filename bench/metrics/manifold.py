@@ -38,23 +38,23 @@ of a normal), and no two images of MNIST's test split are nearer than 2.4e-3 |b|
 
 def _precision(samples: FeatureBank, reference: FeatureBank) -> float:
     """The share of samples on the data's manifold; Kynkäänniemi et al. 2019, equation 2."""
-    return float(_overlap(samples, reference)["precision"])
+    return _overlap(samples, reference, PRECISION_K, "precision")
 
 
 def _recall(samples: FeatureBank, reference: FeatureBank) -> float:
     """The share of the data on the samples' manifold; Kynkäänniemi et al. 2019, equation 2."""
-    return float(_overlap(samples, reference)["recall"])
+    return _overlap(samples, reference, PRECISION_K, "recall")
 
 
 def _density(samples: FeatureBank, reference: FeatureBank) -> float:
     """Mean number of the data's balls around a sample, over k; can exceed 1; Naeem et al. 2020,
     equation 3."""
-    return float(_overlap(samples, reference)["density"])
+    return _overlap(samples, reference, DENSITY_K, "density")
 
 
 def _coverage(samples: FeatureBank, reference: FeatureBank) -> float:
     """The share of the data's balls that hold a sample; Naeem et al. 2020, equation 4."""
-    return float(_overlap(samples, reference)["coverage"])
+    return _overlap(samples, reference, DENSITY_K, "coverage")
 
 
 def _authenticity(samples: FeatureBank, reference: FeatureBank) -> float:
@@ -71,21 +71,22 @@ def _authenticity(samples: FeatureBank, reference: FeatureBank) -> float:
     return float((squared > _reach(own, b, mean)[nearest]).double().mean())
 
 
-def _overlap(samples: FeatureBank, reference: FeatureBank) -> Tensors:
-    """Precision, recall, density and coverage, from one pass over all distances."""
-    name = f"overlap with {reference.identity}"
-    return samples.derived(name, lambda: _measured_overlap(samples, reference))
+def _overlap(samples: FeatureBank, reference: FeatureBank, k: int, name: str) -> float:
+    """One of precision, recall, density and coverage: all come from one pass over all distances."""
+    for bank in (samples, reference):
+        need(k + 1, len(bank), f"k = {k} for nearest neighbours")
+    known = f"overlap with {reference.identity}"
+    return float(samples.derived(known, lambda: _measured_overlap(samples, reference))[name])
 
 
 def _measured_overlap(samples: FeatureBank, reference: FeatureBank) -> Tensors:
-    for bank in (samples, reference):
-        need(DENSITY_K + 1, len(bank), f"k = {DENSITY_K} for nearest neighbours")
+    ks = PRECISION_K, min(DENSITY_K, len(reference) - 1)
     ours = samples.derived("balls", lambda: _neighbours(samples, (PRECISION_K,)))
-    theirs = reference.derived("balls", lambda: _neighbours(reference, (PRECISION_K, DENSITY_K)))
+    theirs = reference.derived("balls", lambda: _neighbours(reference, ks))
     a, b = _working(samples), _working(reference)
     mean = b.mean(dim=0)
     reach = _reach(ours[str(PRECISION_K)], a, mean).numpy()
-    precise, dense = (_reach(theirs[str(k)], b, mean).numpy() for k in (PRECISION_K, DENSITY_K))
+    precise, dense = (_reach(theirs[str(k)], b, mean).numpy() for k in ks)
     inside, recalled = np.zeros(len(a), dtype=bool), np.zeros(len(b), dtype=bool)
     covered, balls = np.zeros(len(b), dtype=bool), np.zeros(len(a), dtype=np.int64)
     for rows, columns, tile in _tiles(a, b, mean):
@@ -190,8 +191,8 @@ def _norms(x: Tensor, mean: Tensor) -> Tensor:
     return torch.cat([(part - mean).square().sum(dim=1) for part in torch.split(x, _TILE)])
 
 
-PRECISION = Metric(_precision, unit="share", better="higher", k=PRECISION_K)
-RECALL = Metric(_recall, unit="share", better="higher", k=PRECISION_K)
-DENSITY = Metric(_density, unit="", better="higher", k=DENSITY_K)
-COVERAGE = Metric(_coverage, unit="share", better="higher", k=DENSITY_K)
+PRECISION = Metric(_precision, unit="share", better="higher", k=PRECISION_K, least=PRECISION_K + 1)
+RECALL = Metric(_recall, unit="share", better="higher", k=PRECISION_K, least=PRECISION_K + 1)
+DENSITY = Metric(_density, unit="", better="higher", k=DENSITY_K, least=DENSITY_K + 1)
+COVERAGE = Metric(_coverage, unit="share", better="higher", k=DENSITY_K, least=DENSITY_K + 1)
 AUTHENTICITY = Metric(_authenticity, unit="share", better="higher", k=1, against="train")

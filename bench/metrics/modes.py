@@ -55,11 +55,13 @@ def _high_quality(samples: FeatureBank, reference: FeatureBank) -> float:
     return float(samples.classes().sum()) / len(samples)
 
 
-MODES = Metric(_modes, unit="classes", better="higher")
-MODES_ANY = Metric(_modes_any, unit="classes", better="higher")
-CLASS_KL = Metric(_class_kl, unit="nats", better="lower", kinds=IMAGES)
-CONFIDENT_SHARE = Metric(_confident_share, unit="share", better="near_reference", kinds=IMAGES)
-HIGH_QUALITY = Metric(_high_quality, unit="share", better="higher", kinds=POINTS)
-REVERSE_KL = Metric(_class_kl, unit="nats", better="lower", kinds=POINTS)
+MODES = Metric(_modes, unit="classes", better="higher", by_class=True)
+MODES_ANY = Metric(_modes_any, unit="classes", better="higher", by_class=True)
+CLASS_KL = Metric(_class_kl, unit="nats", better="lower", kinds=IMAGES, by_class=True)
+CONFIDENT_SHARE = Metric(
+    _confident_share, unit="share", better="near_reference", kinds=IMAGES, by_class=True
+)
+HIGH_QUALITY = Metric(_high_quality, unit="share", better="higher", kinds=POINTS, by_class=True)
+REVERSE_KL = Metric(_class_kl, unit="nats", better="lower", kinds=POINTS, by_class=True)
 """The same number as `class_kl` under the name it has for points: each point counts to its nearest
 mode, however far that is (Lin et al. 2018, PacGAN)."""

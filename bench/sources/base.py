@@ -26,6 +26,11 @@ class Source(ABC):
     """As a person finds it again."""
 
     @property
+    @abstractmethod
+    def form(self) -> str:
+        """What kind of source it is."""
+
+    @property
     def spec(self) -> RunSpec | None:
         """What was declared of the run that they come from, where they come from one."""
         return None

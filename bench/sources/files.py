@@ -16,6 +16,7 @@ from bench import pictures
 from bench.errors import DataError
 from bench.sources.base import Shape, Source, formed, is_points, require_type, shuffled, taken
 
+LOSSY = {".jpg", ".jpeg", ".webp"}
 _UNREADABLE = (OSError, ValueError, TypeError, OverflowError, SyntaxError, TokenError)
 """What NumPy raises for a damaged file, and for one that holds pickled objects."""
 
@@ -26,12 +27,25 @@ class Pictures(Source):
 
     path: Path
 
+    @property
+    def form(self) -> str:
+        """By the files' endings."""
+        ends = sorted({path.suffix.lower() for path in pictures.files(self.path)})
+        lossy = "; compression that loses detail moves every metric" if LOSSY & {*ends} else ""
+        return f"pictures that end in {', '.join(ends)}{lossy}"
+
     def samples(self, shape: Shape, count: int | None, device: torch.device) -> Tensor:
         """Of the files by name, those that are judged; the others are not read."""
         if is_points(shape):
             wanted = f"points {shape} in a file that ends in .npy or .parquet"
             raise DataError(f"{self.name}: found a folder, expected {wanted}")
         paths = pictures.files(self.path)
+        inside = [each.name for each in sorted(self.path.iterdir()) if each.is_dir()]
+        if filled := [name for name in inside if pictures.files(self.path / name)]:
+            raise DataError(
+                f"{self.name}: holds folders of pictures, too ({', '.join(filled[:3])}); name one "
+                "of them, or put all pictures into one folder"
+            )
         if not paths:
             ends = ", ".join(pictures.SUFFIXES)
             raise DataError(f"{self.name}: holds no pictures; expected files that end in {ends}")
@@ -44,6 +58,8 @@ class Array(Source):
     """An .npy file: uint8 (N, H, W) or (N, C, H, W), or float points (N, D)."""
 
     path: Path
+
+    form = "array"
 
     def samples(self, shape: Shape, count: int | None, device: torch.device) -> Tensor:
         """Of the array's samples those that are judged; nothing is unpickled."""

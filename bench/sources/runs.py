@@ -24,6 +24,8 @@ WEIGHTS = "generator.safetensors"
 class StoredRun(Source):
     """A finished run's generator: its weights, batch norm on population statistics."""
 
+    form = "generator of a run"
+
     declared: RunSpec
     state: Mapping[str, Tensor]
 

@@ -35,6 +35,8 @@ class Table(Source):
 
     path: Path
 
+    form = "table"
+
     def samples(self, shape: Shape, count: int | None, device: torch.device) -> Tensor:
         """Of the table's rows those that are judged."""
         table = self._read(shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from bench import extractors, registry
 from bench.costs import RUN_COSTS
 from bench.errors import suggestion
 from bench.records import AGREE
@@ -38,6 +39,24 @@ def unmeasured(
             text = f"{primary.metric!r} is not among the evaluation metrics of {variant.name!r}"
             known = suggestion(primary.metric, [*judged, *RUN_COSTS])
             yield Problem(origin, f"{text}{known}")
+        elif lacking := _without_value(primary.metric, variant):
+            yield Problem(locate(settings, ("primary", "metric"), source.nearest), lacking)
+
+
+def _without_value(name: str, variant: Variant) -> str | None:
+    """Why the metric can have no value for any run of the variant."""
+    metric, asked = registry.load("metrics", name), variant.evaluation
+    if asked.samples < metric.least:
+        return (
+            f"{name!r} needs at least {metric.least:,} samples, and {variant.name!r} is judged by "
+            f"evaluation.samples = {asked.samples:,}"
+        )
+    if metric.by_class and not extractors.find(asked.extractor).knows_classes:
+        return (
+            f"{name!r} counts classes, and extractor {asked.extractor!r} does not know those of "
+            f"{variant.dataset['name']!r}; name one that was trained on them"
+        )
+    return None
 
 
 Where = Callable[[Key], Origin]

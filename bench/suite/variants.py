@@ -160,6 +160,11 @@ def _misjudged(judging: Judging, dataset: Part) -> Iterator[Fault]:
                     fitting_metric(metric, kind)
                 except DataError as error:
                     yield Fault(("evaluation", field, index), str(error))
+    if extractors.is_file(judging.extractor):
+        try:
+            extractors.pinned(judging.extractor)
+        except DataError as error:
+            yield Fault(("evaluation", "extractor"), str(error))
     if judging.extractor == AUTO and (judging.judged_by(kind) or judging.final_metrics):
         try:
             extractors.default(dataset["name"], kind)
