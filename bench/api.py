@@ -210,8 +210,8 @@ def evaluate(  # noqa: PLR0913 - the options of `bench evaluate`, all but the so
     declared; for other sources the data set's own extractor and all samples, and for either every
     metric that is defined for the data; one against the training split only if named, where the
     extractor is slow.  `on_note` hears a line before anything that takes long.  A run is judged
-    with the threads that it had, and on the type of device that it had where there is one: its final
-    numbers come out again.
+    with the threads that it had, and on the type of device that it had where there is one: its
+    final numbers come out again.
 
     Raises `RequestError` and `StoreError` for whatever is wrong with the source or an option; a
     metric that these samples give no value has the reason instead.
