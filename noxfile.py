@@ -22,8 +22,11 @@ def run(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test; arguments go to pytest: `nox -s tests -- -k parity`."""
-    run(session, "pytest", *session.posargs)
+    """Every test, two files at a time; arguments go to pytest: `nox -s tests -- -k parity`.
+
+    Two, however many cores there are: a process takes about a gigabyte.
+    """
+    run(session, "pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session

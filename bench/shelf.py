@@ -108,9 +108,17 @@ def _write(path: Path, tensors: Tensors) -> None:
             save_file(whole, staged, {"crc32": _checksum(whole)})
             with staged.open("rb+") as file:
                 os.fsync(file.fileno())  # else the rename may outrun what it puts in place
+            staged.chmod(0o666 & ~_umask())  # the library keeps it from everybody else
             staged.replace(path)
         finally:
             staged.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """What the user takes from a new file's permissions; it can only be read by setting it."""
+    found = os.umask(0o022)
+    os.umask(found)
+    return found
 
 
 def _checksum(tensors: Tensors) -> str:

@@ -79,7 +79,8 @@ def measure() -> Measured:
         honest, reference = (_part(held_out, half) for half in halves(draw))
         seen = _part(copied, order[draw * COUNT : (draw + 1) * COUNT])
         real += [_values(honest, reference, copied), _values(seen, reference)]
-    found = {"other half of the test split": real[0]}
+    honest, other = (_part(held_out, half) for half in halves(DRAWS))  # none of those above
+    found = {"other half of the test split": _values(honest, other, copied)}
     reference = _part(held_out, halves(0)[1])
     for name, images in sets(train[order[:COUNT]]).items():
         found[name] = _values(DIGITS.bank(images, SAMPLES), reference, copied)
@@ -230,6 +231,8 @@ def _write(name: str, table: str) -> None:
     print(table)
     before, start, rest = PAGE.read_text(encoding="utf-8").partition(_marker(name))
     _, end, after = rest.partition(_marker(f"end of {name}"))
+    if not start or not end:
+        raise SystemExit(f"{PAGE}: has no {_marker(name)} … {_marker(f'end of {name}')}")
     PAGE.write_text(f"{before}{start}\n{table}\n{end}{after}", encoding="utf-8")
 
 

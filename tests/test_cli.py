@@ -135,7 +135,7 @@ def test_show_lists_the_runs_that_count(capsys, results):
     assert code == 0
     assert lines[0] == f"A small comparison ({results / 'small'})"
     assert [line.split()[:5] for line in lines[1:9]] == [
-        ["run", "status", "steps", "fid", "real"],
+        ["run", "status", "steps", "FID", "(digits)"],
         ["gan/0", "completed", "10", "40", "1.50"],
         ["gan/1", "completed", "10", "42", "1.50"],
         ["gan/2", "completed", "10", "41", "1.50"],
@@ -151,12 +151,24 @@ def test_show_lists_the_runs_that_count(capsys, results):
     ]
 
 
+def test_show_puts_no_values_of_different_extractors_into_one_column(capsys, results):
+    done = evaluated(spec("wgan_gp", 2), 10.5)
+    others = [replace(row, extractor="inception") for row in done.metrics]
+    store.write(results, "small", replace(done, metrics=others), replace=True)
+    code, out, _ = said(capsys, "show", "small", "--results", results)
+    assert code == 0
+    assert "FID is not shown: values from 2 extractors (digits, inception) must not be" in out
+    assert "10.5" not in out
+
+
 @pytest.mark.parametrize("name", ["wgan_gp/1", spec("wgan_gp", 1).run_id[:6]])
 def test_show_tells_all_of_one_run(capsys, results, name):
     code, out, _ = said(capsys, "show", "small", name, "--results", results)
     assert code == 0
     assert f"run_id           {spec('wgan_gp', 1).run_id}" in out
-    assert "metric at step  5   10  real data\nfid             22  11  1.5\n" in out
+    table = [line.split() for line in out.splitlines()]
+    assert "metric at step 5 10 real data k samples against".split() in table
+    assert ["FID", "(digits)", "22", "11", "1.5", "–"] in [row[:6] for row in table]
     assert out.endswith("samples/10.png\n")
 
 
@@ -224,7 +236,7 @@ def test_show_says_why_a_completed_run_has_no_value(capsys, results):
     _, out, _ = said(capsys, "show", "small", "--results", results)
     row = next(line for line in out.splitlines() if line.startswith("wgan_gp/2  "))
     assert row.split()[:5] == ["wgan_gp/2", "completed", "10", "–", "–"]
-    assert f"wgan_gp/2 has no fid: {why}\n" in out
+    assert f"wgan_gp/2 has no FID (digits): {why}\n" in out
     _, out, _ = said(capsys, "show", "small", "wgan_gp/2", "--results", results)
     assert f"no fid at step 10: {why}\n" in out
 

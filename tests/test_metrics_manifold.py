@@ -27,6 +27,11 @@ def within_a_sample(samples, reference):
     return {"precision": a, "recall": b, "density": a, "coverage": b}
 
 
+def clustered(seed, width):
+    """Ten centres far apart, with 40 points about each, too near for float32's distances."""
+    return normal(10, 128).repeat(40, 1) + width * normal(400, 128, seed=seed)
+
+
 SETS = {
     "digits, not a multiple of the tile": (DIGIT[:1345], DIGIT[3567:]),
     "a hundred images repeated": (DIGIT[:100].repeat(15, 1), DIGIT[2000:4000]),
@@ -37,6 +42,9 @@ SETS = {
     "six of each": (DIGIT[:6], DIGIT[6:12]),
     "2,048 features": (normal(600, 2048).relu(), normal(700, 2048, seed=1).relu()),
     "many points in the plane": RING.split(1500)[:2],
+    "clusters": (clustered(1, 1e-2), clustered(2, 1e-2)),
+    "tighter clusters": (clustered(1, 3e-3), clustered(2, 3e-3)),
+    "the tightest": (clustered(1, 5e-4), clustered(2, 5e-4)),
 }
 
 
@@ -46,6 +54,13 @@ def test_overlap_is_that_of_whole_matrices_in_double_precision(name):
     found, expected = overlap(samples, reference), plain_overlap(samples, reference)
     for metric, room in within_a_sample(samples, reference).items():
         assert found[metric] == pytest.approx(expected[metric], abs=room * 1.001, rel=0), metric
+
+
+@pytest.mark.parametrize("name", ["clusters", "tighter clusters", "the tightest"])
+def test_authenticity_in_tight_clusters_is_that_of_double_precision(name):
+    samples, train = (each.float() for each in SETS[name])
+    found = AUTHENTICITY.compute(bank(samples), bank(train))
+    assert found == pytest.approx(plain_authenticity(samples, train), abs=1.001 / 400)
 
 
 @pytest.mark.parametrize("name", [*SETS][:5])
@@ -112,13 +127,34 @@ def test_copies_of_training_images_are_not_authentic_even_where_some_are_there_t
 
 
 def test_too_few_for_the_neighbours_is_an_error():
-    few, enough = bank(normal(5, 3)), bank(normal(6, 3))
+    enough = bank(normal(6, 3))
     for metric in METRICS.values():
-        for banks in ((few, enough), (enough, few)):
-            with pytest.raises(ValueError, match=r"k = 5 .* at least 6 samples, found 5"):
+        few = bank(normal(metric.k, 3))
+        for banks, whose in (((few, enough), ""), ((enough, few), " of the reference")):
+            least = rf"at least {metric.k + 1} samples{whose}, found {metric.k}"
+            with pytest.raises(ValueError, match=rf"k = {metric.k} .* {least}"):
                 metric.compute(*banks)
-    with pytest.raises(ValueError, match="a nearest neighbour needs at least 2 samples, found 1"):
-        AUTHENTICITY.compute(few, bank(normal(1, 3)))
+    with pytest.raises(ValueError, match="least 2 samples of the reference, found 1"):
+        AUTHENTICITY.compute(enough, bank(normal(1, 3)))
+
+
+def test_smallest_sets_have_values():
+    four, six = bank(normal(4, 3)), bank(normal(6, 3))
+    for metric in METRICS.values():
+        few = four if metric.k == 3 else six
+        assert 0 <= metric.compute(few, few) <= 2
+
+
+def test_one_bank_may_be_samples_and_reference():
+    both = bank(DIGIT[:300])
+    assert PRECISION.compute(both, both) == RECALL.compute(both, both) == 1
+    assert COVERAGE.compute(both, both) == 1
+
+
+def test_features_too_large_to_square_are_an_error():
+    huge = bank(1e20 * normal(10, 32).float())
+    with pytest.raises(ValueError, match="too large for distances"):
+        PRECISION.compute(huge, huge)
 
 
 def test_second_reference_is_not_taken_for_the_first():

@@ -151,6 +151,9 @@ def test_125_modes_of_a_thousand_are_not_taken_for_twice_as_many():
     samples = stacked(26_000, digits=range(5))
     assert 125 <= MODES.compute(samples, samples) <= 127
     assert MODES_ANY.compute(samples, samples) > 200  # the classifier's errors alone
+    fewer = stacked(10_000, digits=range(5))  # of which one would be a tenth of a class's share
+    assert 125 <= MODES.compute(fewer, fewer) <= 127
+    assert int((fewer.classes(0.9) > 0).sum()) > 135
 
 
 def test_joint_posterior_is_the_product_of_the_channels_and_sums_to_one():

@@ -16,6 +16,7 @@ from bench.extractors.digits import DIGITS
 from bench.metrics import evaluator
 from bench.metrics.evaluator import Evaluator, real_bank
 from bench.shelf import Shelf, cache_folder
+from bench.training.precision import applied
 
 IMAGES = MNIST().load("test").images[:20]
 
@@ -99,6 +100,16 @@ def test_other_machinery_is_a_miss(shelf, monkeypatch, where, name, value):
         assert extractions(shelf) == 1
         assert extractions(shelf) == 0
     assert extractions(shelf) == 0
+
+
+def test_a_gpu_and_its_rounding_are_told_apart(monkeypatch):
+    found = []
+    for name, rounding in (("A", "fp32"), ("A", "tf32"), ("B", "fp32")):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda name=name: name)
+        with applied(rounding, torch.device("cuda")):
+            found.append(evaluator._machinery("cuda"))
+    assert len({str(each) for each in found}) == 3
+    assert evaluator._machinery("cpu") not in found
 
 
 @pytest.mark.parametrize("folder", ["extractors", "metrics"])

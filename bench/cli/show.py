@@ -55,7 +55,8 @@ def _show_suite(found: Results, counted: Results, declared: Declaration, json: b
     from bench.reporting.numbers import count, duration, number
 
     metric, runs = declared.metric, counted.runs.to_dict("records")
-    known = _final(counted, metric)
+    heading, apart = _heading(counted, metric)
+    known = {} if apart else _final(counted, metric)
     final = [known.get(run["run_id"], _NOTHING) for run in runs]
     judged = {} if metric in RUN_COSTS else {"real data": [number(each.floor) for each in final]}
     if json:
@@ -71,18 +72,20 @@ def _show_suite(found: Results, counted: Results, declared: Declaration, json: b
         "run": [f"{run['variant']}/{run['seed']}" for run in runs],
         "status": [run["status"] for run in runs],
         "steps": [count(run["generator_steps"]) for run in runs],
-        metric: [number(each.value) for each in final],
+        heading: [number(each.value) for each in final],
         **judged,
         "ms a step": [number(run["solo_step_ms"]) for run in runs],
         "took": [duration(run["wall_seconds"]) for run in runs],
         "run_id": [run["run_id"] for run in runs],
     }
     print_table(list(columns), [*zip(*columns.values(), strict=True)])
+    if apart:
+        print_line(f"{heading} is not shown: values from {apart} must not be compared")
     for run, each in zip(runs, final, strict=True):
         if isinstance(run["error"], str):
             print_line(f"{run['variant']}/{run['seed']} {run['status']}: {run['error']}")
         if each.error:
-            print_line(f"{run['variant']}/{run['seed']} has no {metric}: {each.error}")
+            print_line(f"{run['variant']}/{run['seed']} has no {heading}: {each.error}")
     _print_under_way(found, counted)
     missing = len(set(found.declaration.get("run_ids", ())) - set(counted.runs["run_id"]))
     if missing:
@@ -92,6 +95,17 @@ def _show_suite(found: Results, counted: Results, declared: Declaration, json: b
             f"{older} of earlier declarations of this suite lie there too, and count nowhere"
         )
     return None
+
+
+def _heading(counted: Results, metric: str) -> tuple[str, str]:
+    """What a column of the metric is called, and in what its values' origins differ, if they do."""
+    from bench.reporting.comparison import metric_label
+    from bench.reporting.origins import clash
+
+    rows = counted.metrics[counted.metrics["metric"] == metric]
+    apart = clash(rows) if len(rows) else ""
+    known = "" if apart or rows.empty else str(rows["extractor"].iloc[0])
+    return metric_label(metric, known), apart
 
 
 def _print_under_way(found: Results, counted: Results) -> None:
@@ -129,18 +143,23 @@ def _show_run(found: Results, run: dict[str, Any], json: bool) -> None:
 
 def _print_metrics(metrics: pd.DataFrame) -> None:
     """A row a metric, a column an evaluation, and what real data gets; why a value is missing."""
+    from bench.reporting.comparison import metric_label
+
     steps = sorted(metrics["generator_step"].unique())
     values = {(m, s): v for m, s, v in metrics[["metric", "generator_step", "value"]].to_numpy()}
     floors = dict(zip(metrics["metric"], metrics["floor"], strict=True))
+    last = metrics.drop_duplicates("metric", keep="last").set_index("metric")
     rows = [
         [
-            name,
+            metric_label(name, str(last["extractor"][name])),
             *(_text(_finite(values.get((name, step)))) for step in steps),
             _text(_finite(floor)),
+            *(_text(_finite(last[column][name])) for column in ("k", "samples", "reference")),
         ]
         for name, floor in floors.items()
     ]
-    print_table(["metric at step", *(f"{step:,}" for step in steps), "real data"], rows)
+    beside = ["real data", "k", "samples", "against"]
+    print_table(["metric at step", *(f"{step:,}" for step in steps), *beside], rows)
     for (step, why), missing in metrics.groupby(["generator_step", "error"]):
         print_line(f"no {', '.join(missing['metric'])} at step {step:,}: {why}")
 

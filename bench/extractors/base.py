@@ -107,7 +107,8 @@ class FeatureBank:
     def head(self, count: int) -> FeatureBank:
         """The bank of the first samples alone."""
         outputs = None if self.outputs is None else self.outputs[:count]
-        return replace(self, features=self.features[:count], outputs=outputs, key=None, _derived={})
+        key = None if self.key is None else {**self.key, "first": count}
+        return replace(self, features=self.features[:count], outputs=outputs, key=key, _derived={})
 
 
 class Extractor(ABC):

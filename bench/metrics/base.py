@@ -40,7 +40,8 @@ class Metric:
     """What samples it is defined for."""
 
 
-def need(least: int, found: int, purpose: str) -> None:
-    """Raise `ValueError` unless there are enough samples."""
+def need(least: int, found: int, purpose: str, whose: str = "") -> None:
+    """Raise `ValueError` unless there are enough samples, of those that are judged or `whose`."""
     if found < least:
-        raise ValueError(f"{purpose} needs at least {least:,} samples, found {found:,}")
+        samples = f"samples {whose}".strip()
+        raise ValueError(f"{purpose} needs at least {least:,} {samples}, found {found:,}")

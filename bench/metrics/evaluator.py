@@ -182,11 +182,16 @@ class Evaluator:
             layer=self._extractor.layer,
             preprocessing=self._extractor.preprocessing,
             k=metric.k,
-            reference=self._reference(metric.against).source,
+            reference=self._looked_at(metric),
             floor=self._floor(name, metric),
             seconds=seconds,
             error=error,
         )
+
+    def _looked_at(self, metric: Metric) -> str:
+        reference = self._reference(metric.against)
+        some = metric.at_most is not None and metric.at_most < len(reference)
+        return f"{reference.source}, the first {metric.at_most:,}" if some else reference.source
 
     def _reference(self, split: Split) -> FeatureBank:
         """The whole split."""
@@ -250,11 +255,11 @@ def real_bank(
     Its key holds whatever its numbers depend on, the code that computes them included.
     """
     shelf = shelf or Shelf(None)
-    digest = hashlib.sha256(f"{real.dtype} {tuple(real.shape)}".encode())
-    digest.update(real.cpu().contiguous().numpy().data)
-    data = digest.hexdigest()
+    data = hashlib.sha256(real.cpu().contiguous().numpy().data).hexdigest()
     key: Key = {
         "data": data,
+        "shape": " ".join(map(str, real.shape)),
+        "type": str(real.dtype),
         "samples": len(real),
         "extractor": extractor.name,
         "weights": extractor.sha256(),

@@ -87,7 +87,8 @@ def _nonzero(values: Tensor) -> Tensor:
 def _kid(samples: FeatureBank, reference: FeatureBank) -> float:
     """The squared maximum mean discrepancy under the kernel (x·y/d + 1)³, unbiased, so that equal
     distributions may fall below 0; Bińkowski et al. 2018, section 4."""
-    need(SUBSET, min(len(samples), len(reference)), f"a subset of {SUBSET:,}")
+    need(SUBSET, len(samples), f"a subset of {SUBSET:,}")
+    need(SUBSET, len(reference), f"a subset of {SUBSET:,}", "of the reference")
     ours, theirs = _subsets(len(samples), len(reference))
     name = f"kernel within subsets beside {len(samples)}"
     kept = reference.derived(name, lambda: {"sums": _within(reference, theirs)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
@@ -17,7 +18,7 @@ from bench.reporting.base import At, Cell, MetricLine, Shares
 from bench.reporting.frames import Frames, floor_of, one_a_group, read, read_cost, unread
 from bench.reporting.numbers import listed
 from bench.reporting.origins import origin, vectors
-from bench.stats import Better, Contrast, Sample, Scale, describe, family, scale_for
+from bench.stats import Better, Contrast, Description, Sample, Scale, describe, family, scale_for
 
 
 class _Terms(TypedDict):
@@ -54,9 +55,10 @@ def line(frames: Frames, metric: str, at: At) -> MetricLine:
     better: Direction = rows["better"].iloc[0]
     unit, extractor = str(rows["unit"].iloc[0]), str(rows["extractor"].iloc[0])
     scale = scale_of(better, unit, [value for cell in values.values() for _, value in cell])
+    samples = {v: _sample(frames, v, values[v]) for v in frames.variants}
     cells = tuple(
-        Cell(v, values[v], describe(_sample(frames, v, values[v]), scale=scale), errors[v])
-        for v in frames.variants
+        Cell(v, values[v], _possible(describe(each, scale=scale), unit), errors[v])
+        for v, each in samples.items()
     )
     return MetricLine(
         metric=metric,
@@ -68,6 +70,19 @@ def line(frames: Frames, metric: str, at: At) -> MetricLine:
         cells=cells,
         **origin(rows),
     )
+
+
+_RANGES = {"share": (0.0, 1.0), "classes": (0.0, math.inf)}
+"""Beyond which a metric of that unit has no values."""
+
+
+def _possible(found: Description, unit: str) -> Description:
+    """A description whose interval ends where values do."""
+    if found.interval is None or unit not in _RANGES:
+        return found
+    low, high = _RANGES[unit]
+    ends = max(low, found.interval.low), min(high, found.interval.high)
+    return replace(found, interval=replace(found.interval, low=ends[0], high=ends[1]))
 
 
 def _cost_line(frames: Frames, name: str, cost: RunCost) -> MetricLine:

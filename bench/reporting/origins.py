@@ -49,7 +49,7 @@ def comparable(
     Only where costs are compared is anything left out: else a metric with two origins raises
     `NotComparable`.
     """
-    found = {str(name): _clash(rows) for name, rows in metrics.groupby("metric", sort=False)}
+    found = {str(name): clash(rows) for name, rows in metrics.groupby("metric", sort=False)}
     clashes = {name: text for name, text in found.items() if text}
     if clashes and declaration.metric not in RUN_COSTS:
         name, text = next(iter(clashes.items()))
@@ -60,7 +60,7 @@ def comparable(
     return metrics[~metrics["metric"].isin(list(clashes))], tuple(_left_out(clashes, metrics))
 
 
-def _clash(rows: pd.DataFrame) -> str:
+def clash(rows: pd.DataFrame) -> str:
     """In what the rows of a metric differ: `2 layers (a, b)`; empty where in nothing."""
     for column, noun in PROVENANCE.items():
         values = rows[column].drop_duplicates()
@@ -113,10 +113,9 @@ def require_comparable(summaries: Sequence[Summary]) -> None:
     metric that two of them have one origin; what runs cost has none."""
     for a, b in combinations(summaries, 2):
         if text := _different_primaries(a, b) or _different_origins(a, b):
-            raise NotComparable(
-                f"{a.declaration.name} and {b.declaration.name}{text}; expected the same: render a "
-                "report for each"
-            )
+            names = a.declaration.name, b.declaration.name
+            both = f"two results of {names[0]}" if names[0] == names[1] else " and ".join(names)
+            raise NotComparable(f"{both}{text}; expected the same: render a report for each")
 
 
 def _different_primaries(a: Summary, b: Summary) -> str:
@@ -125,6 +124,8 @@ def _different_primaries(a: Summary, b: Summary) -> str:
 
 
 def _different_origins(a: Summary, b: Summary) -> str:
+    if a.costly and b.costly:  # nothing but costs is compared
+        return ""
     others = {each.metric: each for each in _judged(b)}
     for one in _judged(a):
         for field, noun in PROVENANCE.items() if one.metric in others else ():
