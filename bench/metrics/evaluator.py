@@ -255,11 +255,11 @@ def real_bank(
     Its key holds whatever its numbers depend on, the code that computes them included.
     """
     shelf = shelf or Shelf(None)
-    data = hashlib.sha256(real.cpu().contiguous().numpy().data).hexdigest()
+    whole = hashlib.sha256(f"{real.dtype} {tuple(real.shape)}".encode())
+    whole.update(real.cpu().contiguous().numpy().data)
+    data = whole.hexdigest()
     key: Key = {
         "data": data,
-        "shape": " ".join(map(str, real.shape)),
-        "type": str(real.dtype),
         "samples": len(real),
         "extractor": extractor.name,
         "weights": extractor.sha256(),
