@@ -29,8 +29,6 @@ from bench.records import (
 from bench.store import Results
 
 if TYPE_CHECKING:
-    from bench.evaluation import Evaluated
-    from bench.extractors.training import Trained
     from bench.reporting.summary import Declaration, Summary
     from bench.suite import Suite
 
@@ -188,81 +186,6 @@ def report(
     name = "+".join(each.suite for each in found)
     html = page.render_side_by_side(list(zip(summaries, found, strict=True)))
     return _written(Path(reports) / f"{name}.html", html)
-
-
-def evaluate(  # noqa: PLR0913 - the options of `bench evaluate`, all but the source by name
-    source: Where,
-    *,
-    dataset: str | None = None,
-    root: Where | None = None,
-    extractor: str | None = None,
-    samples: int | None = None,
-    metrics: Sequence[str] | None = None,
-    device: str = "auto",
-    results: Where = "results",
-    on_note: Callable[[str], None] = lambda line: None,
-) -> Evaluated:
-    """Judge samples: of a finished run, in a folder of pictures, in an .npy or a Parquet file.
-
-    A run is named by its folder, as `SUITE/VARIANT/SEED`, or by `SUITE/` and the head of its
-    `run_id`.  `root` is where the data set's files are; `extractor` a name or a file of weights;
-    fewer `samples` than there are, a random choice of them.  Left out, these are what the run
-    declared; for other sources the data set's own extractor and all samples, and for either every
-    metric that is defined for the data; one against the training split only if named, where the
-    extractor is slow.  `on_note` hears a line before anything that takes long.  A run is judged
-    with the threads that it had, and on the type of device that it had where there is one: its
-    final numbers come out again.
-
-    Raises `RequestError` and `StoreError` for whatever is wrong with the source or an option; a
-    metric that these samples give no value has the reason instead.
-    """
-    from bench import evaluation
-
-    return evaluation.evaluate(
-        source,
-        dataset=dataset,
-        root=root,
-        extractor=extractor,
-        samples=samples,
-        metrics=metrics,
-        device=device,
-        results=results,
-        on_note=on_note,
-    )
-
-
-def train_extractor(
-    dataset: str,
-    *,
-    root: Where | None = None,
-    out: Where | None = None,
-    epochs: int | None = None,
-    on_epoch: Callable[[int, int], None] = lambda done, epochs: None,
-) -> Trained:
-    """Train a classifier of a labelled data set of images, to judge samples by, on all cores.
-
-    Written to `out`; where it is left out, to `extractors/DATASET.safetensors`, or for the data set
-    `folder` under the name of its root.  Raises `DataError`
-    for a data set without classes, `RequestError` or `StoreError` for an `out` that will not do.
-    """
-    import torch
-
-    from bench.environment import cores
-    from bench.evaluation import dataset_part
-    from bench.extractors import training
-    from bench.training.base import resolve
-
-    part = dataset_part(dataset, root)
-    name = Path(part["root"]).absolute().name if dataset == "folder" else dataset
-    path = Path(out or f"extractors/{name}.safetensors")
-    asked = {} if epochs is None else {"epochs": epochs}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(cores())
-    try:
-        found = resolve("datasets", part)
-        return training.train_extractor(dataset, found, path, **asked, on_epoch=on_epoch)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def current(results: Results) -> Results:

@@ -1,4 +1,5 @@
-"""Judging samples of any source by every metric, each value with all that it depends on."""
+"""Judging samples of any source by every metric, each value with all that it depends on; and
+training an extractor to judge by."""
 
 from __future__ import annotations
 
@@ -14,8 +15,10 @@ from torch import Tensor
 
 from bench import __version__, extractors, sources
 from bench.datasets.base import Kind
-from bench.environment import resolve_device
+from bench.environment import cores, resolve_device
 from bench.errors import DataError, RequestError
+from bench.extractors import training
+from bench.extractors.training import Trained
 from bench.metrics.evaluator import Evaluator, Measurement, RealData, fitting_metric, metrics_of
 from bench.records import Part, RunSpec
 from bench.sources.base import Shape, Source
@@ -81,9 +84,22 @@ def evaluate(  # noqa: PLR0913 - the options of `bench evaluate`, all but the so
     results: Where = "results",
     on_note: Callable[[str], None] = lambda line: None,
 ) -> Evaluated:
-    """Judge the samples of a source as those of a run are judged at its end (`bench.api`)."""
+    """Judge samples: of a finished run, in a folder of pictures, in an .npy or a Parquet file.
+
+    A run is named by its folder, as `SUITE/VARIANT/SEED`, or by `SUITE/` and the head of its
+    `run_id`.  `root` is where the data set's files are; `extractor` a name or a file of weights;
+    fewer `samples` than there are, a random choice of them.  Left out, these are what the run
+    declared; for other sources the data set's own extractor and all samples, and for either every
+    metric that is defined for the data; one against the training split only if named, where the
+    extractor is slow.  `on_note` hears a line before anything that takes long.  A run is judged
+    with the threads that it had, and on the type of device that it had where there is one: its
+    final numbers come out again.
+
+    Raises `RequestError` and `StoreError` for whatever is wrong with the source or an option; a
+    metric that these samples give no value has the reason instead.
+    """
     found = sources.find(source, Path(results))
-    part = dataset_part(dataset, root, found.spec)
+    part = _dataset_part(dataset, root, found.spec)
     data = _real_data(part)
     shape = tuple(data.test.samples.shape[1:])
     _require_same_shape(found, part, shape)
@@ -104,7 +120,34 @@ def evaluate(  # noqa: PLR0913 - the options of `bench evaluate`, all but the so
     )
 
 
-def dataset_part(dataset: str | None, root: Where | None, spec: RunSpec | None = None) -> Part:
+def train_extractor(
+    dataset: str,
+    *,
+    root: Where | None = None,
+    out: Where | None = None,
+    epochs: int | None = None,
+    on_epoch: Callable[[int, int], None] = lambda done, epochs: None,
+) -> Trained:
+    """Train a classifier of a labelled data set of images, to judge samples by, on all cores.
+
+    Written to `out`; where it is left out, to `extractors/DATASET.safetensors`, or for the data set
+    `folder` under the name of its root.  Raises `DataError` for a data set without classes,
+    `RequestError` or `StoreError` for an `out` that will not do.
+    """
+    part = _dataset_part(dataset, root)
+    name = Path(part["root"]).absolute().name if dataset == "folder" else dataset
+    path = Path(out or f"extractors/{name}.safetensors")
+    asked = {} if epochs is None else {"epochs": epochs}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(cores())
+    try:
+        found = resolve("datasets", part)
+        return training.train_extractor(dataset, found, path, **asked, on_epoch=on_epoch)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _dataset_part(dataset: str | None, root: Where | None, spec: RunSpec | None = None) -> Part:
     """The data set of that name, or of that run, with its options; raises `RequestError`."""
     if dataset is None and spec is None:
         raise RequestError(

@@ -80,10 +80,10 @@ def evaluate(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
         raise RequestError("SOURCE: found none; expected a run, a folder or a file to judge")
     if out is not None or epochs is not None:
         raise RequestError("--out, --epochs: found no --train-extractor, with which they go")
-    from bench import api
+    from bench import evaluation
 
     names = None if metrics is None else [n.strip() for part in metrics for n in part.split(",")]
-    found = api.evaluate(
+    found = evaluation.evaluate(
         source,
         dataset=dataset,
         root=root,
@@ -166,9 +166,11 @@ def _print_json(found: Evaluated) -> None:
 def _train(
     dataset: str, root: Path | None, out: Path | None, epochs: int | None, json: bool
 ) -> int:
-    from bench import api
+    from bench import evaluation
 
-    trained = api.train_extractor(dataset, root=root, out=out, epochs=epochs, on_epoch=_epoch)
+    trained = evaluation.train_extractor(
+        dataset, root=root, out=out, epochs=epochs, on_epoch=_epoch
+    )
     facts = {"path": str(trained.path), "accuracy": trained.accuracy, "sha256": trained.sha256}
     if json:
         print_json(facts)

@@ -135,10 +135,10 @@ class Evaluator:
         bank = self._extractor.bank(samples, SAMPLES, self._device)
         lost = int((~bank.features.isfinite().all(dim=1)).sum())
         if lost:
-            return self.without_value(f"{lost:,} of {len(bank):,} samples are not finite", final)
+            return self._without_value(f"{lost:,} of {len(bank):,} samples are not finite", final)
         return tuple(self._measure(name, metric, bank) for name, metric in metrics.items())
 
-    def without_value(self, error: str, final: bool) -> tuple[Measurement, ...]:
+    def _without_value(self, error: str, final: bool) -> tuple[Measurement, ...]:
         """Every metric of an evaluation that there is nothing to judge in, and why."""
         return tuple(
             self._measurement(name, metric, None, error, 0.0)
@@ -314,9 +314,9 @@ def fitting_metric(name: str, kind: Kind) -> Metric:
     """The metric of that name; raises `DataError` where it is not one of images, or of points."""
     metric: Metric = registry.load("metrics", name)
     if kind not in metric.kinds:
-        others = [each for each in registry.entries("metrics") if each not in {name}]
-        known = [each for each in others if kind in registry.load("metrics", each).kinds]
-        raise DataError(f"metric {name!r} is not defined for {kind}{suggestion(name, known)}")
+        raise DataError(
+            f"metric {name!r} is not defined for {kind}{suggestion(name, metrics_of(kind))}"
+        )
     return metric
 
 
