@@ -175,21 +175,23 @@ def _lengths(
     spec: RunSpec, budget: Amount | None = None, evaluation: Evaluation | None = None
 ) -> tuple[int, int]:
     """Generator steps of a run, and between two evaluations."""
-    sizes = spec.critic_steps, spec.batch_size, extent(dumps(spec.dataset, sort_keys=True)).train
+    sizes = spec.pace, spec.batch_size, extent(dumps(spec.dataset, sort_keys=True)).train
     every = (evaluation or spec.evaluation).every
     return (budget or spec.budget).generator_steps(*sizes), every.generator_steps(*sizes)
 
 
 def _engine(spec: RunSpec, steps: int) -> str:
     """The engine that a run of so many steps gets."""
-    short = spec.compile == "auto" and steps * (spec.critic_steps + 1) < EARNED
+    short = spec.compile == "auto" and spec.pace.before(steps) + steps < EARNED
     return "eager" if spec.engine == "compiled" and short else spec.engine
 
 
 def _step_seconds(spec: RunSpec) -> float:
     """A step that nothing has run yet, on the CPU."""
     shape = _shape(spec)
-    return step_seconds(
+    steps, usual = _lengths(spec)[0], spec.critic_steps + 1
+    more = (spec.pace.before(steps) + steps) / (usual * steps)  # where critic steps are boosted
+    return more * step_seconds(
         step_cost(Recipe.of([spec]), shape),
         _engine(spec, _lengths(spec)[0]),
         members=len(spec.group),

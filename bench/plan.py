@@ -69,6 +69,10 @@ def _spec(variant: Variant, device: str, seed: int, group: tuple[int, ...]) -> R
         device=device,
         compile=variant.compile,
         threads=variant.threads,
+        packing=variant.packing,
+        spectral_norm=variant.spectral_norm,
+        batch_repeats=variant.batch_repeats,
+        critic_boost=variant.critic_boost,
     )
 
 

@@ -16,7 +16,7 @@ from bench.capacity import available_memory, precisions
 from bench.datasets.base import Images, Points, Split
 from bench.environment import cores, current
 from bench.errors import DataError, DeviceError
-from bench.networks.base import require_range, require_stackable
+from bench.networks.base import packed, require_range, require_stackable
 from bench.records import Group, RunSpec
 from bench.training.base import Recipe, resolve
 from bench.training.memory import group_bytes
@@ -180,7 +180,7 @@ def _fits(spec: RunSpec, data: Extent) -> None:
     recipe = Recipe.of([spec])
     require_range(spec.network["name"], recipe.network.range, shape)
     with torch.device("meta"):  # takes no memory, however large the network
-        pair = recipe.network.generator(shape), recipe.network.critic(shape)
+        pair = recipe.network.generator(shape), recipe.network.critic(packed(shape, spec.packing))
     require_stackable(spec.network["name"], *pair)
     if spec.engine == "textbook":
         form(recipe.objective)

@@ -183,7 +183,7 @@ class _Recording:
         points = test.dtype != torch.uint8
         return _Member(
             spec=spec,
-            measure=diagnostics(spec.seed, recipe.network, recipe.objective, test),
+            measure=diagnostics(spec.seed, recipe.network, recipe.objective, test, spec.packing),
             latents=latents(
                 spec.seed, spec.evaluation.samples, recipe.network.latent_dim, device, points=points
             ),
@@ -204,7 +204,7 @@ class _Recording:
 
     def _steps(self, length: Amount, images: Tensor) -> int:
         """A length of training in generator steps."""
-        return length.generator_steps(self.spec.critic_steps, self.spec.batch_size, len(images))
+        return length.generator_steps(self.spec.pace, self.spec.batch_size, len(images))
 
     def _go_on(self, engine: Engine) -> int:
         """The generator steps that are done: those of a checkpoint that is there and fits, or 0."""
@@ -222,6 +222,9 @@ class _Recording:
             replace(member, **vars(account))
             for member, account in zip(self.members, kept.accounts, strict=True)
         ]
+        for k, member in enumerate(self.members):  # what they remember of the last row
+            if member.alive:
+                member.measure(engine.generator(k), engine.critic(k))
         changed = self.tally.go_on(kept.totals)
         self._note("; ".join([f"goes on from generator step {kept.step:,}", *changed]))
         return kept.step

@@ -9,6 +9,7 @@ Format history of the tables (`SCHEMA_VERSION`):
     1  the first
     2  `run` gains step_operations, matmul_rate and utilisation
     3  `metrics` gains preprocessing, k and error
+    4  `curves` gains gradient_cosine
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from functools import cached_property
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 RECIPE_VERSION = 2
 """Part of every run's identity; raised when the same declaration starts to give another result.
@@ -50,20 +52,72 @@ class Amount:
     unit: Unit
     count: float
 
-    def generator_steps(self, critic_steps: int, batch_size: int, dataset_size: int) -> int:
+    def generator_steps(self, pace: Pace, batch_size: int, dataset_size: int) -> int:
         """The amount in whole generator steps, rounded up; at least one.
 
-        `critic_steps` is the number of critic steps to a generator step (n_critic).
+        An epoch shows every sample of the data once, or as often as batches are repeated.
         """
-        images = {
-            "images": 1,
-            "epochs": dataset_size,
-            "generator_steps": critic_steps * batch_size,
-            "critic_steps": batch_size,
+        exact = Fraction(repr(self.count))  # as written: 0.27 epochs are 27 hundredths
+        if self.unit == "generator_steps":
+            return max(1, ceil(exact))
+        batches = {
+            "images": exact / batch_size,
+            "epochs": exact * dataset_size * pace.repeats / batch_size,
+            "critic_steps": exact,
         }[self.unit]
-        # as written: 0.27 epochs are 27 hundredths, not the float nearest to it
-        exact = Fraction(repr(self.count)) * images / (critic_steps * batch_size)
-        return max(1, ceil(exact))
+        return pace.generator_steps(batches)
+
+
+@dataclass(frozen=True)
+class Boost:
+    """More critic steps than usual: `steps` of them before each of the `first` generator steps and
+    before every `every`-th (Arjovsky et al. 2017, their code: 100, 25, 500)."""
+
+    steps: int
+    first: int
+    every: int
+
+    def times(self, step: int) -> int:
+        """How many of the generator steps 0 … step − 1 it holds for."""
+        later = ceil(Fraction(step, self.every)) - ceil(Fraction(min(step, self.first), self.every))
+        return min(step, self.first) + later
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many critic steps there are to a generator step, and on how many batches."""
+
+    critic_steps: int
+    """n_critic."""
+    repeats: int = 1
+    """Critic steps in a row that are shown the same real batch."""
+    boost: Boost | None = None
+
+    def at(self, step: int) -> int:
+        """Critic steps before generator step `step` (the first is 0)."""
+        return self.before(step + 1) - self.before(step)
+
+    def before(self, step: int) -> int:
+        """Critic steps of the generator iterations 0 … step − 1, all together."""
+        if self.boost is None:
+            return self.critic_steps * step
+        more = self.boost.steps - self.critic_steps
+        return self.critic_steps * step + more * self.boost.times(step)
+
+    def generator_steps(self, critic_steps: Fraction) -> int:
+        """The fewest generator steps, at least one, with so many critic steps before them."""
+        most = max(1, ceil(critic_steps / self.critic_steps))
+        if self.boost is None:
+            return most
+        if self.boost.steps < self.critic_steps:
+            most = max(1, ceil(critic_steps / self.boost.steps))
+        fewest = 0
+        while most - fewest > 1:
+            middle = (most + fewest) // 2
+            fewest, most = (
+                (fewest, middle) if self.before(middle) >= critic_steps else (middle, most)
+            )
+        return most
 
 
 @dataclass(frozen=True)
@@ -103,10 +157,26 @@ class RunSpec:
     """`auto`: a run too short to earn the compilation back runs eager; `always`: it compiles."""
     threads: int = 1
     """CPU threads; the number decides in which order sums are rounded."""
+    packing: int = 1
+    """Samples that the critic judges together (PacGAN; Lin et al. 2018)."""
+    spectral_norm: bool = False
+    """Whether every weight of the critic is divided by its largest singular value."""
+    batch_repeats: int = 1
+    """Critic steps in a row that are shown the same real batch."""
+    critic_boost: Part | None = None
+    """`steps`, `first`, `every` of a `Boost`; None: every generator step has `critic_steps`."""
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, no spaces; what `run_id` digests and `run.spec` stores."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        """Canonical JSON: sorted keys, no spaces; what `run_id` digests and `run.spec` stores.
+
+        What is newer than the first results is written only where it is set, so that what was run
+        before keeps its name.
+        """
+        whole = asdict(self)
+        for name, usual in _LATER.items():
+            if whole[name] == usual:
+                del whole[name]
+        return json.dumps(whole, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> RunSpec:
@@ -126,15 +196,27 @@ class RunSpec:
         """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
+    @cached_property
+    def pace(self) -> Pace:
+        """How many critic steps there are to a generator step."""
+        boost = Boost(**self.critic_boost) if self.critic_boost else None
+        return Pace(self.critic_steps, self.batch_repeats, boost)
+
     @property
     def label(self) -> str:
         """How a person names this run: `variant/seed`."""
         return f"{self.variant}/{self.seed}"
 
 
+_LATER: Mapping[str, Any] = {
+    "packing": 1, "spectral_norm": False, "batch_repeats": 1, "critic_boost": None
+}  # fmt: skip
+"""Fields of a spec that the first results had not, and what they had instead."""
+
 AGREE = (
     "dataset", "network", "objective", "optimizer", "schedule", "init", "critic_steps",
-    "batch_size", "budget", "evaluation",
+    "packing", "spectral_norm", "batch_repeats", "critic_boost", "batch_size", "budget",
+    "evaluation",
 )  # fmt: skip
 """What a variant and its baseline have in common, but for what `against` names."""
 
@@ -306,6 +388,8 @@ class CurveRow:
     lipschitz_max: float | None = None
     at_clip_bound: float | None = None
     """Share of the critic's weights at the clipping bound."""
+    gradient_cosine: float | None = None
+    """Between the generator's gradient, on the same latents, here and at the row before."""
 
 
 @dataclass(frozen=True)
@@ -366,6 +450,64 @@ class RunResult:
     def without_rows(suite: str, spec: RunSpec, status: Status, error: str) -> RunResult:
         """A run of which nothing is left but what was asked and why it is missing."""
         return RunResult(RunRow(**identity(suite, spec), status=status, error=error))
+
+
+@dataclass(frozen=True)
+class ProbeSpec:
+    """One seed of a probe, a controlled experiment that is no training run; the unit of work."""
+
+    probe: Part
+    """Its `name`, and every option of it, defaults filled in."""
+    recipes: Mapping[str, RunSpec]
+    """The suite's variants that it is about, by name; each on the probe's seed, in a group of
+    one."""
+    seed: int
+    device: str
+    """The device's type."""
+
+    def to_json(self) -> str:
+        """Canonical JSON, as of a run's spec."""
+        recipes = {name: json.loads(spec.to_json()) for name, spec in self.recipes.items()}
+        whole = {**asdict(replace(self, recipes={})), "recipes": recipes}
+        return json.dumps(whole, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def probe_id(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class ProbeRow:
+    """One point that a probe measured."""
+
+    probe: str
+    seed: int
+    quantity: str
+    """What was measured, one of the probe's `quantities`; a panel of the report."""
+    series: str
+    """Of what: a variant, an objective; a line of the panel."""
+    x: float
+    value: float | None
+    """None where it is not defined, or not finite."""
+    exact: float | None = None
+    """What theory says it is, where theory does."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """How a quantity of a probe is drawn and read."""
+
+    label: str
+    """With its unit."""
+    x: str
+    """What the axis counts."""
+    log_x: bool = False
+    log_y: bool = False
+    aim: float | None = None
+    """Where theory wants it, for a dashed line."""
+    note: str = ""
+    """What a reader should see in it, in a sentence."""
 
 
 def identity(suite: str, spec: RunSpec) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def profiled(subject: Subject, file: Path, note: Callable[[str], None]) -> Profi
         torch.cuda.set_device(device)
     recipe = Recipe.of(subject.group.specs)
     samples = resolve("datasets", spec.dataset).load("train").samples.to(device)
-    budget = spec.budget.generator_steps(spec.critic_steps, spec.batch_size, len(samples))
+    budget = spec.budget.generator_steps(spec.pace, spec.batch_size, len(samples))
     steps = max(budget, WARM + TRACED)  # a schedule has no place beyond its end
     with torch._inductor.config.patch(NAMED_KERNELS):
         engine, used = ready(spec, recipe, samples, budget, note)

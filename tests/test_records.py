@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.records import Amount
+from bench.records import Amount, Pace
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,9 @@ from bench.records import Amount
     ],
 )
 def test_amounts_are_rounded_up_to_whole_generator_steps(amount, steps):
-    assert amount.generator_steps(critic_steps=5, batch_size=64, dataset_size=60_000) == steps
+    assert amount.generator_steps(Pace(5), batch_size=64, dataset_size=60_000) == steps
 
 
 def test_a_fraction_of_an_epoch_is_the_decimal_that_was_written():
-    assert Amount("epochs", 0.27).generator_steps(1, 60, 60_000) == 270
-    assert Amount("epochs", 8.3).generator_steps(1, 50, 60_000) == 9960
+    assert Amount("epochs", 0.27).generator_steps(Pace(1), 60, 60_000) == 270
+    assert Amount("epochs", 8.3).generator_steps(Pace(1), 50, 60_000) == 9960

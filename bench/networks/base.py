@@ -111,6 +111,18 @@ def require_range(name: str, span: Span, shape: tuple[int, ...]) -> None:
         )
 
 
+def packed(shape: tuple[int, ...], packing: int) -> tuple[int, ...]:
+    """The shape of what a critic sees at once: `packing` samples, one after the other along their
+    channels or coordinates (Lin et al. 2018, PacGAN)."""
+    return (packing * shape[0], *shape[1:])
+
+
+def pack(samples: Tensor, packing: int) -> Tensor:
+    """(B, *shape) → (B / packing, *packed shape), neighbours together."""
+    shape = packed(tuple(samples.shape[1:]), packing)
+    return samples if packing == 1 else samples.reshape(len(samples) // packing, *shape)
+
+
 def to_range(samples: Tensor, span: Span, dtype: torch.dtype) -> Tensor:
     """uint8 0…255 scaled to a network's range; points, for a network without one, as they are."""
     if span is None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bench.claims.base import Judged
 from bench.costs import RunCost
 from bench.records import Direction
 from bench.stats import Contrast, Description, Scale
@@ -223,6 +224,16 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class Searched:
+    """An equal-budget search: what its trials reached, and which setting each variant won by."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What one probe measured."""
+
+
+@dataclass(frozen=True)
 class Summary:
     """All that a report says of one suite."""
 
@@ -249,6 +260,12 @@ class Summary:
     environments: tuple[Environment, ...]
     reproduction: tuple[str, ...]
     """Commands, in order."""
+    claims: tuple[Judged, ...] = ()
+    """What the suite claims, and what became of it, in the order of the file."""
+    search: Searched | None = None
+    """How the compared settings were found, where a search did."""
+    probes: tuple[Probed, ...] = ()
+    """What the suite's probes measured, in the order of the file."""
 
     @property
     def verdict(self) -> str:

@@ -156,10 +156,13 @@ def different(recipes: list[dict[str, Any]]) -> list[str]:
 
 
 def _with_run(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    about = runs[["run_id", "variant", "seed", "status", "step_ms"]]
+    usual = runs["spec"].map(lambda spec: json.loads(str(spec))["critic_steps"]).astype(float)
+    about = runs[["run_id", "variant", "seed", "status", "step_ms"]].assign(_usual=usual)
     merged = rows.merge(about, on="run_id", how="inner")
     milliseconds = pd.to_numeric(merged["step_ms"], errors="coerce")
-    return merged.assign(cost=merged["generator_step"] * milliseconds / 1000)
+    # an iteration with more critic steps than usual counts as so many more
+    iterations = merged["critic_steps"] / merged.pop("_usual")
+    return merged.assign(cost=iterations * milliseconds / 1000)
 
 
 def floor_of(rows: pd.DataFrame) -> float | None:

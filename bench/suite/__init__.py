@@ -26,12 +26,16 @@ from bench.suite.base import (
     overlay,
     refuse,
 )
+from bench.suite.asking import Asking
+from bench.suite.claims import read_claims
 from bench.suite.document import Declared, declared, document, head, shared, table, variant_sets
 from bench.suite.matrix import cells
 from bench.suite.models import Cell, Matrix, Primary, Suite, Variant
 from bench.suite.overrides import read_overrides
 from bench.suite.positions import Source, read
+from bench.suite.probes import read_probes
 from bench.suite.primary import Where, baselines, judged_apart, unmeasured
+from bench.suite.search import read_search
 from bench.suite.sweeps import Draft, drafts, split, sweeps
 from bench.suite.variants import BUILT_IN, resolve, shared_problems
 
@@ -89,8 +93,12 @@ def _suite(
     recipes, places = _recipes(source, sets, written, found, asked)
     refuse(unmeasured(source, settings, primary, recipes))
     refuse(judged_apart(primary, recipes, places))
+    asking = Asking(source, settings, sets, recipes, primary, written, matrix.seeds)
     all_asked = not variants and not devices and seeds is None
     return Suite(
+        claims=read_claims(asking),
+        search=read_search(asking),
+        probes=read_probes(asking),
         name=name,
         title=title,
         path=Path(source.path),

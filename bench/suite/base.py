@@ -21,7 +21,10 @@ Key = tuple[str | int, ...]
 PARTS = ("dataset", "network", "objective", "optimizer", "schedule")
 SHARED = ("dataset", "network", "training", "evaluation")
 """The tables of a suite that hold for all variants, and that a variant may override."""
-RECIPE = ("objective", "critic_steps", "optimizer", "schedule", "init")
+RECIPE = (
+    "objective", "critic_steps", "optimizer", "schedule", "init", "packing", "spectral_norm",
+    "batch_repeats", "critic_boost",
+)  # fmt: skip
 """The keys of a variant that the suite's own tables do not have."""
 LENGTHS: tuple[Key, ...] = (
     ("training", "budget"),

@@ -31,8 +31,9 @@ from bench.suite.positions import Source
 
 T = TypeVar("T")
 
-_OWN = ("schema", "name", "title", "primary", "matrix")
-_LATER = ("claim", "search")
+_OWN = ("schema", "name", "title", "primary", "matrix", "search")
+_LISTED = ("claim", "probe")
+"""Tables of which there may be several."""
 _NAMES = "1 to 64 of the characters a-z, 0-9, _ and -"
 
 
@@ -54,14 +55,11 @@ def _unknown(source: Source, sets: Layer) -> Iterator[Problem]:
     origins = {name: source.origin((name,)) for name in source.tree}
     origins |= {str(key[0]): leaf.origin for key, leaf in sets.items()}
     for name, origin in origins.items():
-        if name in _LATER:
-            yield Problem(origin, "not in this release; leave the table out")
-        elif name in RECIPE or name == "preset":
+        if name in RECIPE or name == "preset":
             yield Problem(origin, f"this belongs to a variant; expected variant.NAME.{name}")
         elif name == "matrix" and not isinstance(source.tree.get(name, {}), dict):
             yield Problem(origin, f"expected a table, found {shown(source.tree[name])}")
-        elif name not in (*_OWN, *SHARED, "variant"):
-            known = (*_OWN, *SHARED, "variant")
+        elif name not in (known := (*_OWN, *_LISTED, *SHARED, "variant")):
             yield Problem(origin, f"unknown key{suggestion(name, known)}")
 
 

@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from bench.costs import RUN_COSTS
 from bench.datasets.base import Kind
+from bench.hypotheses import Claim
 from bench.records import Amount, Evaluation, Part, Unit
 
 STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
@@ -110,6 +111,8 @@ METRICS: Mapping[Kind, tuple[str, ...]] = {
     "points": ("modes_any", "high_quality", "reverse_kl", "wasserstein_2"),
 }
 """What samples are judged by where a suite does not say."""
+WITHOUT_MODES = ("wasserstein_1", "wasserstein_2")
+"""The same of points that come from no modes of known place and width."""
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -123,23 +126,39 @@ class Judging:
     extractor: str = "auto"
     """By name, or a file of weights; `auto`: the one that is made for the data."""
 
-    def judged_by(self, kind: Kind) -> tuple[str, ...]:
+    def judged_by(self, kind: Kind, *, modes: bool = True) -> tuple[str, ...]:
         """The metrics of every evaluation, the usual ones where the table names none."""
-        return METRICS[kind] if self.metrics is None else self.metrics
+        usual = METRICS[kind] if modes else WITHOUT_MODES
+        return usual if self.metrics is None else self.metrics
 
-    def evaluation(self, budget: Amount, kind: Kind, extractor: str) -> Evaluation:
+    def evaluation(
+        self, budget: Amount, kind: Kind, extractor: str, *, modes: bool = True
+    ) -> Evaluation:
         """The same as the plan's record, for a run of that budget on data of that kind."""
         every = self.every.amount if self.every else Amount(budget.unit, budget.count / 5)
-        metrics = self.judged_by(kind)
+        metrics = self.judged_by(kind, modes=modes)
         return Evaluation(every, self.samples, metrics, self.final_metrics, extractor)
 
 
 @dataclass(frozen=True, config=STRICT)
+class CriticBoost:
+    """The table `critic_boost` of a variant, see `records.Boost`."""
+
+    steps: Count
+    first: Annotated[int, Ge(0), Le(2**31 - 1)]
+    every: Count
+
+
+@dataclass(frozen=True, config=STRICT)
 class Rhythm:
-    """The two plain keys of a variant's recipe."""
+    """The plain keys of a variant's recipe: how often, on what, and from which weights."""
 
     critic_steps: Count = 1
     init: str = "torch"
+    packing: Annotated[int, Ge(1), Le(1024)] = 1
+    spectral_norm: bool = False
+    batch_repeats: Count = 1
+    critic_boost: CriticBoost | None = None
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -225,6 +244,10 @@ class Variant:
     evaluation: Evaluation
     compile: str = "auto"
     threads: int = 1
+    packing: int = 1
+    spectral_norm: bool = False
+    batch_repeats: int = 1
+    critic_boost: Part | None = None
     checkpoint_every: Amount | None = None
     """No part of what the run is: see `records.Checkpoints`."""
 
@@ -235,6 +258,36 @@ class Cell(NamedTuple):
     variant: str
     seed: int
     device: str
+
+
+@frozen_record(frozen=True)
+class Trial:
+    """One drawn setting of a variant, as a recipe of its own."""
+
+    variant: Variant
+    """Called `<variant>-trial-<number>`."""
+    drawn: Mapping[str, Any]
+    """The drawn values, by the key of the space."""
+
+
+@frozen_record(frozen=True)
+class Search:
+    """An equal-budget random search: as many trials for each variant, before the comparison."""
+
+    seeds: tuple[int, ...]
+    """Of every trial; none of the comparison's."""
+    trials: Mapping[str, tuple[Trial, ...]]
+    """By the variant that is tuned, in the order of the file; as many for each."""
+
+
+@frozen_record(frozen=True)
+class Probing:
+    """A probe asked for, with all its options."""
+
+    probe: Part
+    variants: tuple[str, ...]
+    """Of the suite, that it is about; none for a probe that brings its own."""
+    seeds: tuple[int, ...]
 
 
 @frozen_record(frozen=True)
@@ -258,6 +311,10 @@ class Suite:
     devices: tuple[str, ...]
     options: tuple[str, ...] = ()
     """What shapes the runs beside the file, as it would stand on the command line."""
+    claims: tuple[Claim, ...] = ()
+    """In the order of the file."""
+    search: Search | None = None
+    probes: tuple[Probing, ...] = ()
     declared: Suite | None = None
     """What the file asks for without `--variant`, `--seeds` and `--device`; None where it is wrong
     without them, or where there were none."""

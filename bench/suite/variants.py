@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict, fields
 from typing import Any, cast
 
 from bench import extractors, registry
@@ -26,7 +27,7 @@ from bench.suite.base import (
     shown,
 )
 from bench.suite.checks import check, check_name, check_part
-from bench.suite.models import Judging, Rhythm, Training, Variant
+from bench.suite.models import WITHOUT_MODES, Judging, Rhythm, Training, Variant
 
 BUILT_IN: Layer = {("schedule", "name"): Leaf("constant", Origin("built in", 0, "schedule.name"))}
 """The lowest layer; the other defaults stand in the dataclasses of their tables."""
@@ -55,6 +56,10 @@ def resolve(
         **{part: cast(Part, checked[part]) for part in PARTS},
         init=rhythm.init,
         critic_steps=rhythm.critic_steps,
+        packing=rhythm.packing,
+        spectral_norm=rhythm.spectral_norm,
+        batch_repeats=rhythm.batch_repeats,
+        critic_boost=asdict(rhythm.critic_boost) if rhythm.critic_boost else None,
         batch_size=training.batch_size,
         budget=budget,
         engine=training.engine,
@@ -63,7 +68,9 @@ def resolve(
         compile=training.compile,
         threads=training.threads,
         checkpoint_every=training.checkpoint_every.amount if training.checkpoint_every else None,
-        evaluation=judging.evaluation(budget, *_judged(checked)),
+        evaluation=judging.evaluation(
+            budget, *_judged(checked), modes=_has_modes(checked["dataset"])
+        ),
     ), []
 
 
@@ -83,6 +90,11 @@ def _kind(dataset: Part) -> Kind:
     return kind
 
 
+def _has_modes(dataset: Part) -> bool:
+    """Whether classes of its samples can be counted; images' are their extractor's affair."""
+    return bool(getattr(registry.load("datasets", dataset["name"]), "known_modes", True))
+
+
 def shared_problems(settings: Layer, otherwise: Callable[[Key], Origin]) -> list[Problem]:
     """What is wrong with the suite's own tables, though every variant may override it."""
     _, faults = _check(nest(settings))
@@ -95,7 +107,7 @@ def shared_problems(settings: Layer, otherwise: Callable[[Key], Origin]) -> list
 
 def _check(tree: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
     """Every table of a variant, checked, with all faults by their key in the variant."""
-    rhythm = {key: tree[key] for key in ("critic_steps", "init") if key in tree}
+    rhythm = {field.name: tree[field.name] for field in fields(Rhythm) if field.name in tree}
     results = {
         **{part: _part(part, tree.get(part, {})) for part in PARTS},
         "training": check(Training, tree.get("training", {})),
@@ -142,24 +154,35 @@ def _conflicts(checked: dict[str, Any]) -> Iterator[Fault]:
     if training and training.engine == "textbook" and training.group > 1:
         text = f"the textbook engine trains one seed at a time; expected 1, found {training.group}"
         yield Fault(("training", "group"), text)
+    rhythm = checked["rhythm"]
+    if training and rhythm and training.batch_size % rhythm.packing:
+        text = (
+            f"{rhythm.packing} does not divide training.batch_size, {training.batch_size} samples"
+        )
+        yield Fault(("packing",), text)
     if judging and checked["dataset"]:
         yield from _misjudged(judging, checked["dataset"])
 
 
 def _misjudged(judging: Judging, dataset: Part) -> Iterator[Fault]:
     """Metrics named twice, and metrics and an extractor that mean nothing on the data."""
-    kind = _kind(dataset)
+    kind, modes = _kind(dataset), _has_modes(dataset)
     for index, metric in enumerate(judging.final_metrics):
-        if metric in judging.judged_by(kind):
+        if metric in judging.judged_by(kind, modes=modes):
             text = f"{metric!r} is among evaluation.metrics, which are final too"
             yield Fault(("evaluation", "final_metrics", index), text)
     for field in ("metrics", "final_metrics"):
         for index, metric in enumerate(getattr(judging, field) or ()):
             with suppress(UnknownName):  # which is said by `_names`
                 try:
-                    fitting_metric(metric, kind)
+                    found = fitting_metric(metric, kind)
                 except DataError as error:
                     yield Fault(("evaluation", field, index), str(error))
+                    continue
+                if found.by_class and not modes:
+                    told = f"{metric!r} counts modes, and {dataset['name']!r} has none"
+                    mend = f"expected others, such as {WITHOUT_MODES[-1]!r}"
+                    yield Fault(("evaluation", field, index), f"{told}; {mend}")
     if extractors.is_file(judging.extractor):
         try:
             extractors.pinned(judging.extractor)

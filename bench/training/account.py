@@ -71,7 +71,7 @@ class Account:
 
     def _place(self, step: int, train_seconds: float) -> dict[str, Any]:
         """The columns that say which run a row is of, and how far it had come."""
-        critic_steps = step * self.spec.critic_steps
+        critic_steps = self.spec.pace.before(step)
         return {
             "run_id": self.spec.run_id,
             "generator_step": step,

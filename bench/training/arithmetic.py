@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from bench.networks.base import pack, packed
 from bench.training.base import Recipe
 from bench.training.precision import applied
 from bench.training.steps import Pair
@@ -49,25 +50,30 @@ def step_operations(recipe: Recipe, shape: tuple[int, ...]) -> float:
 def step_cost(recipe: Recipe, shape: tuple[int, ...]) -> StepCost:
     """What one generator iteration of one member costs, on data of `shape`."""
     with torch.device("meta"), torch.no_grad():
-        generator, critic = recipe.network.generator(shape), recipe.network.critic(shape)
+        generator, critic = recipe.network.generator(shape), recipe.architecture(shape)
         pair = Pair.of(recipe, generator, critic, None)
         own = {name: torch.empty(1, *p.shape) for name, p in generator.named_parameters()}
         judge = {name: torch.empty(1, *p.shape) for name, p in critic.named_parameters()}
+        held = {name: torch.empty(1, *b.shape) for name, b in critic.named_buffers()}
         batch = 1, recipe.batch_size
         latents, real = torch.empty(*batch, recipe.network.latent_dim), torch.empty(*batch, *shape)
-        noise = {name: torch.empty(batch) for name in recipe.objective.noise}
+        packs, seen = (1, recipe.batch_size // recipe.packing), packed(shape, recipe.packing)
+        noise = {name: torch.empty(packs) for name in recipe.objective.noise}
+        noise |= {name: torch.empty(*packs, *seen) for name in recipe.objective.sample_noise}
         noise |= {name: torch.empty(1) for name in recipe.objective.state}
 
         def keep(calls: int) -> tuple[Tensor, ...]:
             """Masks for that many calls of the critic."""
-            sizes = [(1, calls, recipe.batch_size, *mask) for mask in critic.mask_shapes]
+            sizes = [(1, calls, packs[1], *mask) for mask in critic.mask_shapes]
             return tuple(torch.empty(size, dtype=torch.bool) for size in sizes)
 
         masks = keep(recipe.objective.critic_calls)
         with _Counter() as critic_step:
-            pair.critic_gradients(judge, real, pair.generate(own, latents), noise, masks)
+            fake = pair.generate(own, latents)
+            pair.critic_gradients(judge, held, (real, fake), noise, masks)
+        paired = (real,) if recipe.objective.paired else ()
         with _Counter() as generator_step:
-            pair.generator_gradients(own, judge, latents, keep(1))
+            pair.generator_gradients(own, judge | held, latents, paired, keep(1 + len(paired)))
     often, critic_size, generator_size = recipe.critic_steps, _size(judge), _size(own)
     return StepCost(
         operations=often * critic_step.operations + generator_step.operations,
@@ -81,13 +87,16 @@ def step_cost(recipe: Recipe, shape: tuple[int, ...]) -> StepCost:
 def forward_operations(recipe: Recipe, shape: tuple[int, ...]) -> tuple[float, float]:
     """Operations to generate one sample, and to score one."""
     with torch.device("meta"), torch.no_grad():
-        generator, critic = recipe.network.generator(shape), recipe.network.critic(shape)
-        latents = torch.empty(2, recipe.network.latent_dim)  # a batch norm wants more than one
+        generator, critic = recipe.network.generator(shape), recipe.architecture(shape)
+        latents = torch.empty(
+            2 * recipe.packing, recipe.network.latent_dim
+        )  # a batch norm wants more than one
         with _Counter() as generating:
             samples = generator(latents)
         with _Counter() as scoring:
-            critic(samples)
-    return generating.operations / 2, scoring.operations / 2
+            critic(pack(samples, recipe.packing))
+    count = len(latents)
+    return generating.operations / count, scoring.operations / count
 
 
 def _size(parameters: dict[str, Tensor]) -> int:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from bench import registry, seeding
-from bench.networks.base import Critic, Initialization, Network, build
+from bench.networks.base import Critic, Initialization, Network, build, packed
+from bench.networks.spectral import spectrally_normalized
 from bench.objectives.base import Objective
-from bench.records import Part, RunSpec
+from bench.records import Boost, Pace, Part, RunSpec
 from bench.training.batches import Batches
 from bench.training.precision import applied
 
@@ -40,6 +41,10 @@ class Recipe:
     seeds: tuple[int, ...]
     critic_steps: int
     batch_size: int
+    repeats: int = 1
+    boost: Boost | None = None
+    packing: int = 1
+    spectral_norm: bool = False
 
     @classmethod
     def of(cls, specs: Sequence[RunSpec]) -> Recipe:
@@ -54,7 +59,21 @@ class Recipe:
             seeds=tuple(member.seed for member in specs),
             critic_steps=spec.critic_steps,
             batch_size=spec.batch_size,
+            repeats=spec.batch_repeats,
+            boost=spec.pace.boost,
+            packing=spec.packing,
+            spectral_norm=spec.spectral_norm,
         )
+
+    @property
+    def pace(self) -> Pace:
+        """How many critic steps there are to a generator step."""
+        return Pace(self.critic_steps, self.repeats, self.boost)
+
+    def architecture(self, shape: tuple[int, ...]) -> Critic:
+        """A critic of packed samples, with whatever weights its layers drew."""
+        critic = self.network.critic(packed(shape, self.packing))
+        return spectrally_normalized(critic) if self.spectral_norm else critic
 
     def generator(self, shape: tuple[int, ...], seed: int) -> nn.Module:
         """A generator with the first weights of `seed`."""
@@ -62,8 +81,11 @@ class Recipe:
 
     def critic(self, shape: tuple[int, ...], seed: int) -> Critic:
         """A critic with the first weights of `seed`."""
-        critic = build(lambda: self.network.critic(shape), self.init, seed, "critic")
+        seen = packed(shape, self.packing)
+        critic = build(lambda: self.network.critic(seen), self.init, seed, "critic")
         assert isinstance(critic, Critic)
+        if self.spectral_norm:
+            return spectrally_normalized(critic, seeding.generator(seed, "critic/spectral"))
         return critic
 
     def batches(
@@ -74,9 +96,13 @@ class Recipe:
             seeds=self.seeds,
             size=self.batch_size,
             dataset_size=len(images),
-            critic_steps=self.critic_steps,
+            pace=self.pace,
             latent_dim=self.network.latent_dim,
             noise=self.objective.noise,
+            sample_noise=self.objective.sample_noise,
+            paired=self.objective.paired,
+            packing=self.packing,
+            packed_shape=packed(tuple(images.shape[1:]), self.packing),
             mask_shapes=critic.mask_shapes,
             keep_probability=critic.keep_probability,
             critic_calls=self.objective.critic_calls,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import seeding
-from bench.networks.base import Critic, Network, to_range
+from bench.networks.base import Critic, Network, pack, to_range
 from bench.objectives.base import Objective
 
 SAMPLES = 256
@@ -16,23 +16,31 @@ SAMPLES = 256
 
 
 def diagnostics(
-    seed: int, network: Network, objective: Objective, held_out: Tensor
+    seed: int, network: Network, objective: Objective, held_out: Tensor, packing: int = 1
 ) -> Callable[[nn.Module, Critic], dict[str, float | None]]:
     """A function of a generator and its critic to the measured columns of a `CurveRow`.
 
     `held_out` are images or points (N, *shape) that training never shows; the first 256 are used,
-    with the same latents and the same points between real and generated ones at every call.
+    with the same latents and the same points between real and generated ones at every call.  It
+    remembers the generator's gradient from one call to the next.
     """
     device = held_out.device
-    real = to_range(held_out[:SAMPLES], network.range, torch.float32)
+    used = min(SAMPLES, len(held_out)) // packing * packing
+    real = to_range(held_out[:used], network.range, torch.float32)
     draw = seeding.generator(seed, "diagnostics", device=device)
     latents = torch.randn((len(real), network.latent_dim), generator=draw, device=device)
+    real = pack(real, packing)
     epsilon = torch.rand((len(real), *[1] * (real.dim() - 1)), generator=draw, device=device)
+    before: Tensor | None = None
 
     def measure(generator: nn.Module, critic: Critic) -> dict[str, float | None]:
+        nonlocal before
         generator, critic = generator.eval(), critic.eval()  # copies; nothing is dropped
+        fake = pack(generator(latents), packing)
+        gradient = _generator_gradient(generator, critic, objective, fake, real)
+        cosine, before = _cosine(before, gradient), gradient
+        fake = fake.detach()
         with torch.no_grad():
-            fake = generator(latents)
             gap = critic(real).mean() - critic(fake).mean()
         norms = _gradient_norms(critic, epsilon * real + (1.0 - epsilon) * fake)
         return {
@@ -40,9 +48,27 @@ def diagnostics(
             "lipschitz_p50": norms.median().item(),
             "lipschitz_max": norms.max().item(),
             "at_clip_bound": _share_at(critic, objective.weight_bound),
+            "gradient_cosine": cosine,
         }
 
     return measure
+
+
+def _generator_gradient(
+    generator: nn.Module, critic: Critic, objective: Objective, fake: Tensor, real: Tensor
+) -> Tensor:
+    """The generator loss's gradient in the generator's parameters, as one vector."""
+    loss = objective.generator_loss(critic, fake, *((real,) if objective.paired else ()))
+    gradients = torch.autograd.grad(loss, [*generator.parameters()])
+    return torch.cat([gradient.flatten() for gradient in gradients])
+
+
+def _cosine(before: Tensor | None, now: Tensor) -> float | None:
+    """Of the angle between two gradients; None for the first, and where one of them is 0."""
+    if before is None or not before.any() or not now.any():
+        return None
+    # scaled first: the squares of gradients that have vanished are no numbers any more
+    return torch.dot(*(each.double() / each.double().norm() for each in (before, now))).item()
 
 
 def _gradient_norms(critic: Critic, points: Tensor) -> Tensor:

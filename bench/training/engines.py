@@ -57,7 +57,7 @@ def ready(
 
 
 def _earned(spec: RunSpec, steps: int, note: Callable[[str], None]) -> bool:
-    count = steps * (spec.critic_steps + 1)
+    count = spec.pace.before(steps) + steps
     if spec.compile == "always" or count >= EARNED:
         return True
     note(

@@ -68,7 +68,7 @@ def _weights(recipe: Recipe, shape: tuple[int, ...]) -> float:
     """Bytes of one member's parameters and of what its optimisers carry."""
     total = 0
     with torch.device("meta"):
-        for module in (recipe.network.generator(shape), recipe.network.critic(shape)):
+        for module in (recipe.network.generator(shape), recipe.architecture(shape)):
             parameters = {name: value.detach() for name, value in module.named_parameters()}
             moments = recipe.optimizer.moments(parameters)
             total += _bytes(parameters) + sum(_bytes(part) for part in moments.values())

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from bench.networks.base import Critic, to_range
+from bench.networks.spectral import renewed
 from bench.optimizers import Moments, Parameters
 from bench.training.base import Recipe, settings
 from bench.training.batches import CriticBatch, GeneratorBatch
@@ -36,6 +37,8 @@ class Standing(NamedTuple):
     images: Tensor
     generator: Side
     critic: Side
+    buffers: Parameters
+    """What the critics hold beside their parameters, name → (K, …)."""
     objective: dict[str, Tensor]
     """The objective's own numbers, name → (K,)."""
     lr: Tensor
@@ -84,6 +87,7 @@ class Stacked:
             images,
             Side(generator, recipe.optimizer.moments(generator)),
             Side(critic, recipe.optimizer.moments(critic)),
+            stack_buffers(critics, device, dtype),
             objective,
             torch.tensor(recipe.optimizer.lr, dtype=exact, device=device),
         )
@@ -122,10 +126,13 @@ class Stacked:
 
     def _critic_pass(self, standing: Standing, batch: CriticBatch) -> tuple[Losses, Parameters]:
         """The critics' losses; with them their gradients, unless the update is traced too."""
-        real = to_range(standing.images[batch.indices], self._recipe.network.range, self._dtype)
         fake = self._pair.generate(standing.generator.parameters, batch.latents)
         gradients, losses, state = self._pair.critic_gradients(
-            standing.critic.parameters, real, fake, batch.noise | standing.objective, batch.keep
+            standing.critic.parameters,
+            standing.buffers,
+            (self._real(standing, batch.indices), fake),
+            batch.noise | standing.objective,
+            batch.keep,
         )
         for name, value in state.items():
             standing.objective[name].copy_(value)
@@ -139,17 +146,27 @@ class Stacked:
     ) -> tuple[Losses, Parameters]:
         """The generators' losses; with them their gradients, unless the update is traced too."""
         gradients, losses = self._pair.generator_gradients(
-            standing.generator.parameters, standing.critic.parameters, batch.latents, batch.keep
+            standing.generator.parameters,
+            standing.critic.parameters | standing.buffers,
+            batch.latents,
+            tuple(self._real(standing, indices) for indices in batch.indices),
+            batch.keep,
         )
         if not self._recipe.optimizer.traceable:
             return losses, gradients
         self._descend_generator(standing, gradients)
         return losses, {}
 
+    def _real(self, standing: Standing, indices: Tensor) -> Tensor:
+        """Real samples (K, B, *shape) in the networks' range, of indices (K, B)."""
+        return to_range(standing.images[indices], self._recipe.network.range, self._dtype)
+
     def _descend_critic(self, standing: Standing, gradients: Parameters) -> None:
         parameters, moments = standing.critic
         self._recipe.optimizer.update(parameters, gradients, moments, standing.lr)
         self._recipe.objective.constrain(parameters.values())
+        for name, value in renewed(parameters, standing.buffers).items():
+            standing.buffers[name].copy_(value)
 
     def _descend_generator(self, standing: Standing, gradients: Parameters) -> None:
         parameters, moments = standing.generator
@@ -171,7 +188,7 @@ class Stacked:
             self.compile()
         before = {name: value.clone() for name, value in self.state().items()}
         with self._settings(0):
-            if self._device.type == "cuda":
+            if self._device.type == "cuda" and self._recipe.boost is None:
                 self._captured = Captured(self._iteration, *self._batches(0))
             else:
                 self._iteration(*self._batches(0))
@@ -193,7 +210,7 @@ class Stacked:
         return {name: torch.stack(values).mean(0) for name, values in seen.items()}
 
     def _batches(self, step: int) -> tuple[list[CriticBatch], GeneratorBatch]:
-        repeats = range(self._recipe.critic_steps)
+        repeats = range(self._recipe.pace.at(step))
         return [self.batches.critic(step, i) for i in repeats], self.batches.generator(step)
 
     def _iteration(
@@ -219,7 +236,9 @@ class Stacked:
 
     def critic(self, member: int) -> Critic:
         """A copy of a member's critic."""
-        critic = _member(self._architectures[1], self.critic_parameters, member)
+        critic = _member(
+            self._architectures[1], self.critic_parameters, member, self._standing.buffers
+        )
         assert isinstance(critic, Critic)
         return critic
 
@@ -229,7 +248,8 @@ class Stacked:
         parts = {"generator": generator.parameters, "critic": critic.parameters}
         parts |= {f"generator_{name}": own for name, own in generator.moments.items()}
         parts |= {f"critic_{name}": own for name, own in critic.moments.items()}
-        return joined({**parts, "objective": self._standing.objective})
+        held = {"objective": self._standing.objective, "critic_buffers": self._standing.buffers}
+        return joined({**parts, **held})
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor], step: int) -> None:
@@ -248,8 +268,21 @@ def stack(modules: Sequence[nn.Module], device: torch.device, dtype: torch.dtype
     }
 
 
-def _member(architecture: nn.Module, parameters: Parameters, member: int) -> nn.Module:
+def stack_buffers(
+    modules: Sequence[nn.Module], device: torch.device, dtype: torch.dtype
+) -> Parameters:
+    """Name → (K, …): what K modules of one architecture hold beside their parameters."""
+    return {
+        name: torch.stack([module.get_buffer(name) for module in modules]).to(device, dtype)
+        for name, _ in modules[0].named_buffers()
+    }
+
+
+def _member(
+    architecture: nn.Module, parameters: Parameters, member: int, buffers: Parameters | None = None
+) -> nn.Module:
     module = copy.deepcopy(architecture)
     own = {name: nn.Parameter(value[member].clone()) for name, value in parameters.items()}
-    module.load_state_dict(own, assign=True)
+    held = {name: value[member].clone() for name, value in (buffers or {}).items()}
+    module.load_state_dict({**own, **held}, assign=True)
     return module

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from bench.networks.base import NORMS, Critic
+from bench.networks.base import NORMS, Critic, pack
 from bench.objectives.base import Objective, Scores
 from bench.optimizers import Parameters
 from bench.training.base import Recipe
@@ -33,7 +33,9 @@ class Pair:
     generator: nn.Module
     critic: Critic
     objective: Objective
-    batch_size: int
+    packs: int
+    """What the critic judges in a batch: samples, or packs of them."""
+    packing: int
     compute: torch.dtype | None = None
     """What parameters and inputs of both networks are cast to; None: nothing is cast."""
 
@@ -43,7 +45,8 @@ class Pair:
     ) -> Pair:
         """The pair of a recipe."""
         critic = _differentiable_twice(critic)
-        return cls(generator, critic, recipe.objective, recipe.batch_size, compute)
+        packs = recipe.batch_size // recipe.packing
+        return cls(generator, critic, recipe.objective, packs, recipe.packing, compute)
 
     def generate(self, parameters: Parameters, latents: Tensor) -> Tensor:
         """(K, B, latent_dim) → (K, B, *shape)."""
@@ -67,41 +70,46 @@ class Pair:
 
         def scores(x: Tensor) -> Tensor:
             nonlocal seen
-            batches = max(1, len(x) // self.batch_size)
+            batches = max(1, len(x) // self.packs)
             masks = tuple(mask[seen : seen + batches].flatten(0, 1) for mask in keep)
             seen += batches
             return self._call(self.critic, parameters, x, *((masks,) if masks else ()))
 
         if any(isinstance(module, NORMS) for module in self.critic.modules()):
             # what is normalised over a batch must not see another one beside it
-            return lambda x: torch.cat([scores(batch) for batch in torch.split(x, self.batch_size)])
+            return lambda x: torch.cat([scores(batch) for batch in torch.split(x, self.packs)])
         return scores
 
     def critic_gradients(
         self,
         parameters: Parameters,
-        real: Tensor,
-        fake: Tensor,
+        buffers: Parameters,
+        samples: tuple[Tensor, Tensor],
         noise: Mapping[str, Tensor],
         keep: tuple[Tensor, ...],
     ) -> tuple[Parameters, Losses, dict[str, Tensor]]:
         """Gradients of the critic loss in its own parameters, its parts, and the next state of an
-        objective that has one (`noise` holds the present one); `fake` is data, not a function.
+        objective that has one (`noise` holds the present one).
+
+        `samples` are real and generated ones, which are data here, not functions.
+
+        `buffers` are what the critic holds beside its parameters.
         """
 
         def loss(
             parameters: Parameters,
-            real: Tensor,
-            fake: Tensor,
+            buffers: Parameters,
+            samples: tuple[Tensor, Tensor],
             noise: Mapping[str, Tensor],
             keep: tuple[Tensor, ...],
         ) -> tuple[Tensor, dict[str, Tensor]]:
-            scores = self._scores(parameters, keep)
+            scores = self._scores(parameters | buffers, keep)
+            real, fake = (pack(each, self.packing) for each in samples)
             value, terms = self.objective.critic_loss(scores, real, fake, noise)
             return value, dict(terms)
 
         differentiate = _over_seeds(grad_and_value(loss, has_aux=True))
-        gradients, (value, terms) = differentiate(parameters, real, fake, noise, keep)
+        gradients, (value, terms) = differentiate(parameters, buffers, samples, noise, keep)
         state = {name: terms[name] for name in self.objective.state}
         norm = _norm(gradients)
         return gradients, {"critic_loss": value, "critic_grad_norm": norm, **terms}, state
@@ -111,21 +119,28 @@ class Pair:
         parameters: Parameters,
         critic_parameters: Parameters,
         latents: Tensor,
+        real: tuple[Tensor, ...],
         keep: tuple[Tensor, ...],
     ) -> tuple[Parameters, Losses]:
-        """Gradients of the generator loss in the generator's parameters; the critic gets none."""
+        """Gradients of the generator loss in the generator's parameters; the critic gets none.
+
+        `critic_parameters` include what the critic holds beside them; `real` is one batch for a
+        paired objective, else nothing.
+        """
 
         def loss(
             parameters: Parameters,
             critic_parameters: Parameters,
             latents: Tensor,
+            real: tuple[Tensor, ...],
             keep: tuple[Tensor, ...],
         ) -> Tensor:
             fake = self._generate_one(parameters, latents)
-            return self.objective.generator_loss(self._scores(critic_parameters, keep), fake)
+            packs = (pack(samples, self.packing) for samples in (fake, *real))
+            return self.objective.generator_loss(self._scores(critic_parameters, keep), *packs)
 
         differentiate = _over_seeds(grad_and_value(loss))
-        gradients, value = differentiate(parameters, critic_parameters, latents, keep)
+        gradients, value = differentiate(parameters, critic_parameters, latents, real, keep)
         return gradients, {"generator_loss": value, "generator_grad_norm": _norm(gradients)}
 
 

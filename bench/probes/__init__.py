@@ -1,0 +1,1 @@
+"""Controlled experiments that are not training runs."""

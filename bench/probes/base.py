@@ -1,0 +1,36 @@
+"""What a probe is: a controlled experiment, one seed at a time, to points that can be drawn."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from bench.records import ProbeRow, Quantity, RunSpec
+
+
+@dataclass(frozen=True)
+class Probe(ABC):
+    """An experiment; its fields are its options."""
+
+    title: ClassVar[str]
+    """Its heading in a report."""
+    about: ClassVar[str]
+    """What is done and what it is to show, in two or three sentences, with the source."""
+    quantities: ClassVar[Mapping[str, Quantity]]
+    """What it measures, by the name in its rows; each a panel."""
+    variants: ClassVar[bool] = True
+    """Whether it is about variants of the suite, which its table names."""
+
+    @abstractmethod
+    def run(
+        self, recipes: Mapping[str, RunSpec], seed: int, device: torch.device
+    ) -> Sequence[ProbeRow]:
+        """Every point of one seed; the same rows for the same arguments on one machine's CPU.
+
+        `recipes` are the named variants' specs (none where `variants` is false).  Raises
+        `DataError` for variants that it can do nothing with, best before anything long starts.
+        """

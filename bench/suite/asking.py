@@ -1,0 +1,29 @@
+"""What claims, a search and probes are held against: the suite as it has been read so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.suite.base import Layer
+from bench.suite.document import Declared
+from bench.suite.models import Primary, Variant
+from bench.suite.positions import Source
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The suite but for its claims, its search and its probes."""
+
+    source: Source
+    settings: Layer
+    """Of the document: `search` is among them, with what `--set` says of it."""
+    sets: Layer
+    """Everything that `--set` says, `probe.NAME.KEY` too."""
+    recipes: Mapping[str, Variant]
+    """The variants that have a run in this call; `--variant` may leave some of the file's out."""
+    primary: Primary
+    written: Mapping[str, Declared]
+    """Every `[[variant]]` of the file."""
+    seeds: Sequence[int]
+    """The comparison's."""
