@@ -14,7 +14,7 @@ def list_parts(
         str,
         typer.Argument(
             metavar="KIND",
-            help="objectives, networks, datasets, metrics, presets, executors, optimizers, "
+            help="objectives, networks, datasets, metrics, presets, probes, executors, optimizers, "
             "schedules, inits or extractors.",
         ),
     ],

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import torch
 from annotated_types import Ge, Gt
 from torch import Tensor
 
-from bench.objectives.base import Objective, Scores, Terms, score_together
-
-_TINY = 1e-12
-"""Under the root of a squared norm, whose slope is infinite at 0."""
+from bench.objectives.base import (
+    Objective,
+    Scores,
+    Terms,
+    gradient_norms,
+    one_for_each,
+    score_together,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class WGAN(Objective):
         on_real, on_fake = (scores.mean() for scores in score_together(critic, real, fake))
         return on_fake - on_real, {"real_score": on_real, "fake_score": on_fake}
 
-    def generator_loss(self, critic: Scores, fake: Tensor) -> Tensor:
+    def generator_loss(self, critic: Scores, fake: Tensor, *real: Tensor) -> Tensor:
         """−E c(G(z))."""
         return -critic(fake).mean()
 
@@ -58,18 +61,26 @@ class WGANGP(Objective):
     ) -> tuple[Tensor, Terms]:
         """E c(G(z)) − E c(x) + λ E (‖∇c(x̂)‖₂ − 1)², x̂ = εx + (1 − ε)G(z), one ε a sample."""
         on_real, on_fake = (scores.mean() for scores in score_together(critic, real, fake))
-        epsilon = noise["epsilon"].reshape(-1, *(1 for _ in real.shape[1:]))
+        epsilon = one_for_each(noise["epsilon"], real)
         between = epsilon * real + (1.0 - epsilon) * fake
-        penalty = (gradient_norms(critic, between) - 1.0).square().mean()
+        penalty = self._excess(gradient_norms(critic, between)).square().mean()
         loss = on_fake - on_real + self.penalty_weight * penalty
         return loss, {"real_score": on_real, "fake_score": on_fake, "penalty": penalty}
 
-    def generator_loss(self, critic: Scores, fake: Tensor) -> Tensor:
+    def generator_loss(self, critic: Scores, fake: Tensor, *real: Tensor) -> Tensor:
         """−E c(G(z))."""
         return -critic(fake).mean()
 
+    def _excess(self, norms: Tensor) -> Tensor:
+        """What is squared for each norm: how far it is from 1, on either side."""
+        return norms - 1.0
 
-def gradient_norms(critic: Scores, x: Tensor) -> Tensor:
-    """‖∇c(x)‖₂ of each sample: (B, *shape) → (B,), differentiable in the critic's parameters."""
-    gradient: Tensor = torch.func.grad(lambda points: critic(points).sum())(x)
-    return (gradient.flatten(1).square().sum(1) + _TINY).sqrt()
+
+@dataclass(frozen=True)
+class WGANLP(WGANGP):
+    """One-sided, "Lipschitz", penalty (Petzka, Fischer & Lukovnikov 2018): max(0, ‖∇c(x̂)‖₂ − 1)²
+    in the place of WGAN-GP's (‖∇c(x̂)‖₂ − 1)², at the same points."""
+
+    def _excess(self, norms: Tensor) -> Tensor:
+        """What is squared for each norm: how far it lies above 1."""
+        return (norms - 1.0).relu()

@@ -23,7 +23,9 @@ class Probe(ABC):
     quantities: ClassVar[Mapping[str, Quantity]]
     """What it measures, by the name in its rows; each a panel."""
     variants: ClassVar[bool] = True
-    """Whether it is about variants of the suite, which its table names."""
+    """Whether it can be about variants of the suite, which its table names."""
+    every_variant: ClassVar[bool] = True
+    """Whether it is about all of them where its table names none; else it is about none then."""
 
     @abstractmethod
     def run(

@@ -1,4 +1,4 @@
-"""Sample grids through training, embedded in the page."""
+"""Pictures of samples through training, embedded in the page: grids of images, plots of points."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class Picture:
     width: int
     height: int
     """Pixels."""
+    description: str = ""
+    """What the file says of itself; grids of images say nothing."""
 
     @property
     def source(self) -> str:
@@ -77,6 +79,17 @@ class Gallery:
     def width(self) -> int:
         """Pixels of the widest picture; 0 where there is none."""
         return max((p.width for film in self.films for p in film.pictures), default=0)
+
+    @property
+    def wide(self) -> bool:
+        """Whether a picture is two panels or more wide, and needs the room."""
+        return any(p.width > 1.5 * p.height for film in self.films for p in film.pictures)
+
+    @property
+    def descriptions(self) -> tuple[str, ...]:
+        """What the pictures say of themselves, each thing once."""
+        said = (p.description for film in self.films for p in film.pictures)
+        return tuple(dict.fromkeys(filter(None, said)))
 
     @property
     def size(self) -> int:
@@ -188,8 +201,9 @@ def _developed(grids: Sequence[_Grid]) -> tuple[tuple[Picture, ...], list[int]]:
     return tuple(pictures), damaged
 
 
-def _small(png: bytes) -> tuple[bytes, int, int]:
-    """The same pixels in fewer bytes (grey pictures need one channel); their width and height."""
+def _small(png: bytes) -> tuple[bytes, int, int, str]:
+    """The same pixels in fewer bytes (grey pictures need one channel); their width, height and
+    description."""
     with Image.open(io.BytesIO(png), formats=["PNG"]) as picture:
         picture.load()  # all of it: a file cut short opens as if it were whole
         if picture.mode == "RGB":
@@ -198,7 +212,7 @@ def _small(png: bytes) -> tuple[bytes, int, int]:
                 out = io.BytesIO()
                 red.save(out, "PNG", optimize=True)
                 png = min(png, out.getvalue(), key=len)
-        return png, picture.width, picture.height
+        return png, picture.width, picture.height, str(picture.info.get("Description", ""))
 
 
 def _said(whole: Sequence[_Reel], kept: Sequence[_Reel]) -> str:

@@ -89,11 +89,13 @@ def _suite(
     primary = table(Primary, "primary", nest(settings).get("primary", {}), settings, source)
     made = drafts(list(written), sweeps(swept, list(written)), matrix)
     found, asked = cells(made, matrix, own)
+    there = {cell.variant for cell in asked}
+    names = {draft.name: draft.declared for draft in found if draft.name in there}
     asked = _chosen(found, asked, variants, seeds, devices)
     recipes, places = _recipes(source, sets, written, found, asked)
     refuse(unmeasured(source, settings, primary, recipes))
     refuse(judged_apart(primary, recipes, places))
-    asking = Asking(source, settings, sets, recipes, primary, written, matrix.seeds)
+    asking = Asking(source, settings, sets, recipes, primary, written, matrix.seeds, names)
     all_asked = not variants and not devices and seeds is None
     return Suite(
         claims=read_claims(asking),

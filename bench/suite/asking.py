@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.suite.base import Layer
 from bench.suite.document import Declared
@@ -27,3 +27,5 @@ class Asking:
     """Every `[[variant]]` of the file."""
     seeds: Sequence[int]
     """The comparison's."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Every variant that the file has runs of, swept ones too → the `[[variant]]` it is made of."""

@@ -216,6 +216,14 @@ class Matrix:
 
 
 @dataclass(frozen=True, config=STRICT)
+class ProbeTable:
+    """The keys of a `[[probe]]` beside the name and the options of the probe itself."""
+
+    variants: Annotated[tuple[str, ...], MinLen(1), Distinct] | None = None
+    seeds: Annotated[tuple[Seed, ...], MinLen(1), Distinct] | None = None
+
+
+@dataclass(frozen=True, config=STRICT)
 class Rule:
     """A table of `include` or `exclude`, without the settings in it; empty: any."""
 

@@ -174,15 +174,8 @@ def _misjudged(judging: Judging, dataset: Part) -> Iterator[Fault]:
     for field in ("metrics", "final_metrics"):
         for index, metric in enumerate(getattr(judging, field) or ()):
             with suppress(UnknownName):  # which is said by `_names`
-                try:
-                    found = fitting_metric(metric, kind)
-                except DataError as error:
-                    yield Fault(("evaluation", field, index), str(error))
-                    continue
-                if found.by_class and not modes:
-                    told = f"{metric!r} counts modes, and {dataset['name']!r} has none"
-                    mend = f"expected others, such as {WITHOUT_MODES[-1]!r}"
-                    yield Fault(("evaluation", field, index), f"{told}; {mend}")
+                if unfit := _unfit(metric, dataset):
+                    yield Fault(("evaluation", field, index), unfit)
     if extractors.is_file(judging.extractor):
         try:
             extractors.pinned(judging.extractor)
@@ -193,3 +186,15 @@ def _misjudged(judging: Judging, dataset: Part) -> Iterator[Fault]:
             extractors.default(dataset["name"], kind)
         except DataError as error:
             yield Fault(("dataset", "name"), str(error))
+
+
+def _unfit(metric: str, dataset: Part) -> str | None:
+    """Why the metric means nothing on the data."""
+    try:
+        found = fitting_metric(metric, _kind(dataset))
+    except DataError as error:
+        return str(error)
+    if found.by_class and not _has_modes(dataset):
+        told = f"{metric!r} counts modes, and {dataset['name']!r} has none"
+        return f"{told}; expected others, such as {WITHOUT_MODES[-1]!r}"
+    return None

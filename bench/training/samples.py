@@ -13,20 +13,13 @@ from torch import Tensor, nn
 from bench import seeding
 from bench.networks.base import Span, to_uint8, with_population_statistics
 from bench.records import RunSpec
+from bench.training import scatter
 from bench.training.base import Recipe
 
 GRID = 64
 """Images of a sample grid, 8 × 8."""
-POINTS = 2_000
-"""Generated points of a scatter plot, and as many real ones."""
 _AT_ONCE = 500
 """Samples generated at once."""
-_SIDE = 400
-"""Pixels of a scatter plot, either way."""
-_ROOM = 1.25
-"""Its frame, over the larger extent of the real points."""
-_REAL, _GENERATED = ("#9ca1a9", 16), ("#2f7fd1", 5)
-"""Colour and size of a point, in square points of 1/72 inch; the real ones show as a halo."""
 POPULATION = 32
 """Batches of latents behind a batch norm's population statistics."""
 
@@ -59,14 +52,14 @@ def latents(
 
 def shown(*, points: bool) -> int:
     """How many samples a picture shows."""
-    return POINTS if points else GRID
+    return scatter.POINTS if points else GRID
 
 
 def picture(samples: Tensor, real: Tensor) -> bytes:
-    """A PNG of the first samples: images as a grid, points over real ones."""
+    """A PNG of the first samples: images as a grid, points beside real ones."""
     points = real.dtype != torch.uint8
     first = samples[: shown(points=points)]
-    return scatter(first, real) if points else grid(first)
+    return scatter.draw(first, real) if points else grid(first)
 
 
 def grid(images: Tensor) -> bytes:
@@ -77,44 +70,6 @@ def grid(images: Tensor) -> bytes:
     picture = Image.fromarray(tiled.permute(1, 2, 0).cpu().numpy())
     if images.shape[1] == 1:
         picture = picture.convert("L")  # make_grid repeats a grey channel three times
-    return _png(picture)
-
-
-def scatter(points: Tensor, real: Tensor) -> bytes:
-    """Points (N, D) over real ones as one PNG, in their first two dimensions.
-
-    The frame follows from the real points alone; a point outside of it is drawn on its edge.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    low, high = _frame(_plane(real))
-    canvas = FigureCanvasAgg(Figure(figsize=(4, 4), dpi=_SIDE / 4, facecolor="white"))
-    axes = canvas.figure.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    for (color, size), given in ((_REAL, real[:POINTS]), (_GENERATED, points)):
-        x, y = _plane(given).clamp(low, high).T.numpy()
-        axes.scatter(x, y, s=size, c=color, marker="o", linewidths=0, alpha=0.6)
-    axes.set(xlim=(low[0].item(), high[0].item()), ylim=(low[1].item(), high[1].item()))
-    canvas.draw()  # type: ignore[no-untyped-call] # matplotlib's
-    drawn = bytes(canvas.buffer_rgba())  # type: ignore[no-untyped-call] # likewise
-    pixels = Image.frombytes("RGBA", (_SIDE, _SIDE), drawn)
-    return _png(pixels.convert("RGB").quantize(16))
-
-
-def _plane(points: Tensor) -> Tensor:
-    """(N, D) → (N, 2): the first two coordinates; the only one of a line, twice."""
-    return points.cpu().float()[:, [0, min(1, points.shape[1] - 1)]]
-
-
-def _frame(real: Tensor) -> tuple[Tensor, Tensor]:
-    """Two opposite corners of a square around the real points, with room about them."""
-    low, high = real.amin(0), real.amax(0)
-    half = _ROOM * (high - low).max() / 2
-    return (low + high) / 2 - half, (low + high) / 2 + half
-
-
-def _png(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -1,105 +1,33 @@
 """The loop as a good tutorial writes it: the oracle of the engine, and its yardstick.
 
 One seed, `nn.Module`, autograd, torch's optimisers at their defaults, a shuffling DataLoader with
-ToTensor and Normalize, a fresh real batch for each critic step, generated samples detached.  It
-shares no loss with `bench.objectives`: each is written a second time here, as autograd has it,
-so that a mistake in either is a difference between the two.
+ToTensor and Normalize, a fresh real batch for each critic step, generated samples detached.  Its
+losses are written a second time (`bench.training.forms`), so that a mistake in either writing is a
+difference between the two.
 """
 
 from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
 from bench import seeding
-from bench.errors import UnknownName
-from bench.networks.base import Critic, Span
-from bench.objectives.base import Objective
-from bench.objectives.gan import Minimax, NonSaturating
-from bench.objectives.wgan import WGAN, WGANGP
+from bench.networks.base import Critic, Span, pack, packed
+from bench.networks.spectral import renewed
 from bench.training.base import Recipe, settings
+from bench.training.forms import Score, Terms, form
 from bench.training.precision import compute_dtype
 from bench.training.state import State, joined, moments, part, restore_moments
-
-Terms = dict[str, Tensor]
-Score = Callable[[Tensor, int], Tensor]
-"""Samples and the number of the call (which dropout masks) → scores (B,)."""
-
-
-def _cross_entropy(logits: Tensor, target: float) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
-
-
-def _standard(objective: Any, score: Score, real: Tensor, fake: Tensor, noise: Terms) -> Terms:
-    on_real, on_fake = score(real, 0), score(fake, 1)
-    loss = _cross_entropy(on_real, 1.0) + _cross_entropy(on_fake, 0.0)
-    return {"critic_loss": loss, "real_score": on_real.mean(), "fake_score": on_fake.mean()}
-
-
-def _wasserstein(objective: Any, score: Score, real: Tensor, fake: Tensor, noise: Terms) -> Terms:
-    on_real, on_fake = score(real, 0).mean(), score(fake, 1).mean()
-    return {"critic_loss": -(on_real - on_fake), "real_score": on_real, "fake_score": on_fake}
-
-
-def _penalized(objective: Any, score: Score, real: Tensor, fake: Tensor, noise: Terms) -> Terms:
-    terms = _wasserstein(objective, score, real, fake, noise)
-    epsilon = noise["epsilon"].view(-1, *[1] * (real.dim() - 1))
-    mixed = torch.lerp(fake, real, epsilon.expand_as(real)).requires_grad_()
-    output = score(mixed, 2)
-    (gradient,) = torch.autograd.grad(
-        output, mixed, grad_outputs=torch.ones_like(output), create_graph=True
-    )
-    norms = torch.sqrt(torch.sum(gradient.view(len(gradient), -1) ** 2, dim=1) + 1e-12)
-    terms["penalty"] = torch.mean((norms - 1) ** 2)
-    terms["critic_loss"] = terms["critic_loss"] + objective.penalty_weight * terms["penalty"]
-    return terms
-
-
-def _clip(objective: Any, critic: nn.Module) -> None:
-    with torch.no_grad():
-        for parameter in critic.parameters():
-            parameter.clamp_(-objective.clip, objective.clip)
-
-
-def _nothing(objective: Any, critic: nn.Module) -> None:
-    pass
-
-
-class _Form(NamedTuple):
-    """The critic's loss, the generator's, and what follows a critic update."""
-
-    critic: Callable[..., Terms]
-    generator: Callable[[Tensor], Tensor]
-    constrain: Callable[[Any, nn.Module], None]
-
-
-FORMS: dict[type[Objective], _Form] = {
-    NonSaturating: _Form(_standard, lambda scores: _cross_entropy(scores, 1.0), _nothing),
-    Minimax: _Form(_standard, lambda scores: -_cross_entropy(scores, 0.0), _nothing),
-    WGAN: _Form(_wasserstein, lambda scores: -scores.mean(), _clip),
-    WGANGP: _Form(_penalized, lambda scores: -scores.mean(), _nothing),
-}
-
-
-def form(objective: Objective) -> _Form:
-    """The second writing of an objective; raises `UnknownName` for one that has none."""
-    kind = type(objective)
-    if kind not in FORMS:
-        raise UnknownName(
-            f"objective {kind.__name__} has no textbook form; use engine 'eager' or 'compiled'"
-        )
-    return FORMS[kind]
 
 
 class _Pictures(Dataset[Tensor]):
@@ -162,6 +90,7 @@ class Textbook:
             generator=self._shuffle,
         )
         self._batches = self._epochs()
+        self._real = torch.zeros((recipe.batch_size, *shape), device=images.device)
 
     def critic_step(
         self,
@@ -175,6 +104,7 @@ class Textbook:
         `keep` holds dropout masks (calls, B, *s), one for each of the critic's mask shapes.
         """
         fake = self._generate(latents).detach()
+        real, fake = (pack(samples, self._recipe.packing) for samples in (real, fake))
         self.critic_optimizer.zero_grad()
         score = self._score(keep)
         terms = self._form.critic(self._recipe.objective, score, real, fake, noise)
@@ -182,12 +112,20 @@ class Textbook:
         terms["critic_grad_norm"] = _norm(self.critic_module)
         self.critic_optimizer.step()
         self._form.constrain(self._recipe.objective, self.critic_module)
+        held = dict(self.critic_module.named_buffers())
+        for name, value in renewed(self.critic_module.state_dict(), held).items():
+            held[name].copy_(value)
         return {name: value.detach() for name, value in terms.items()}
 
-    def generator_step(self, latents: Tensor, keep: Sequence[Tensor] = ()) -> Terms:
-        """Update the generator on latents (B, latent_dim)."""
+    def generator_step(
+        self, latents: Tensor, keep: Sequence[Tensor] = (), real: Sequence[Tensor] = ()
+    ) -> Terms:
+        """Update the generator on latents (B, latent_dim); a paired objective takes real samples
+        (B, *shape) beside them."""
         self.generator_optimizer.zero_grad()
-        loss = self._form.generator(self._score(keep)(self._generate(latents), 0))
+        packs = [pack(x, self._recipe.packing) for x in (self._generate(latents), *real)]
+        score = self._score(keep)
+        loss = self._form.generator(*(score(x, call) for call, x in enumerate(packs)))
         loss.backward()  # type: ignore[no-untyped-call] # torch's
         norm = _norm(self.generator_module)
         self.generator_optimizer.step()
@@ -208,12 +146,14 @@ class Textbook:
             rate = recipe.optimizer.lr * recipe.schedule.factor(step / steps)
             for optimizer in (self.critic_optimizer, self.generator_optimizer):
                 optimizer.param_groups[0]["lr"] = rate
-            for _ in range(recipe.critic_steps):
-                real = next(self._batches).to(self._device)
-                noise = {name: self._uniform(recipe.batch_size) for name in recipe.objective.noise}
+            for number in range(recipe.pace.before(step), recipe.pace.before(step + 1)):
+                if number % recipe.repeats == 0:
+                    self._real = next(self._batches).to(self._device)
                 calls = recipe.objective.critic_calls
-                _note(seen, self.critic_step(real, self._latents(), noise, self._masks(calls)))
-            _note(seen, self.generator_step(self._latents(), self._masks(1)))
+                masks = self._masks(calls)
+                _note(seen, self.critic_step(self._real, self._latents(), self._noise(), masks))
+            real = [next(self._batches).to(self._device)] if recipe.objective.paired else []
+            _note(seen, self.generator_step(self._latents(), self._masks(1 + len(real)), real))
         return {name: torch.stack(values).mean(0, keepdim=True) for name, values in seen.items()}
 
     def generator(self, member: int) -> nn.Module:
@@ -232,7 +172,7 @@ class Textbook:
             "generator_optimizer": moments(self.generator_optimizer),
             "critic_optimizer": moments(self.critic_optimizer),
         }
-        return {**joined(parts), "draw": self._draw.get_state()}
+        return {**joined(parts), "draw": self._draw.get_state(), "real": self._real}
 
     def restore(self, state: Mapping[str, Tensor], step: int) -> None:
         """Go on from a `state()`, within the epoch that generator iteration `step` is in."""
@@ -241,7 +181,10 @@ class Textbook:
         restore_moments(self.generator_optimizer, part(state, "generator_optimizer"))
         restore_moments(self.critic_optimizer, part(state, "critic_optimizer"))
         self._draw.set_state(state["draw"].cpu())
-        epoch, shown = divmod(step * self._recipe.critic_steps, len(self._loader))
+        self._real = state["real"].to(self._device, self._real.dtype)
+        shown = -(-self._recipe.pace.before(step) // self._recipe.repeats)
+        shown += step * self._recipe.objective.paired
+        epoch, shown = divmod(shown, len(self._loader))
         self._batches = self._epochs(epoch)
         for _ in range(shown):
             next(self._batches)
@@ -274,13 +217,21 @@ class Textbook:
         shape = (self._recipe.batch_size, self._recipe.network.latent_dim)
         return torch.randn(shape, generator=self._draw, device=self._device)
 
+    def _noise(self) -> Terms:
+        objective, recipe = self._recipe.objective, self._recipe
+        packs = recipe.batch_size // recipe.packing
+        shape = packed(tuple(self._real.shape[1:]), recipe.packing)
+        own = {name: self._uniform(packs) for name in objective.noise}
+        return own | {name: self._uniform(packs, *shape) for name in objective.sample_noise}
+
     def _uniform(self, *shape: int) -> Tensor:
         return torch.rand(shape, generator=self._draw, device=self._device)
 
     def _masks(self, calls: int) -> list[Tensor]:
         critic = self.critic_module
         return [
-            self._uniform(calls, self._recipe.batch_size, *shape) < critic.keep_probability
+            self._uniform(calls, self._recipe.batch_size // self._recipe.packing, *shape)
+            < critic.keep_probability
             for shape in critic.mask_shapes
         ]
 
