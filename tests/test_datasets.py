@@ -1,16 +1,20 @@
 import gzip
 import hashlib
+import math
+import pickle
 import struct
 import threading
 from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.stats import chi2, kstest
 
 from bench import registry
 from bench.assets.build_mnist import PUBLISHED_MD5, build, idx_files
@@ -18,8 +22,15 @@ from bench.datasets import mnist
 from bench.datasets.folder import Folder
 from bench.datasets.mnist import MNIST
 from bench.datasets.stacked import StackedMNIST
-from bench.datasets.synthetic import Ring
-from bench.datasets.vision import KMNIST, FashionMNIST
+from bench.datasets.synthetic import (
+    Gaussian1D,
+    Grid,
+    GridPacGAN,
+    Ring,
+    RingPacGAN,
+    SwissRoll,
+)
+from bench.datasets.vision import CIFAR10, KMNIST, FashionMNIST
 from bench.errors import DataError
 
 
@@ -49,6 +60,22 @@ def write_pictures(root, count=4):
             folder = root / split / ("dog" if place % 2 else "cat")
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image[0].numpy()).save(folder / f"{place}.png")
+
+
+def write_cifar(root, monkeypatch, count=4):
+    """Pictures in the files of CIFAR-10 for Python, and torchvision kept from asking for the real
+    ones: the n-th of a file is n red, n + 1 green and n + 2 blue, and of class n."""
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    names = [f"data_batch_{k}" for k in range(1, 6)] + ["test_batch"]
+    colours = [[n] * 1024 + [n + 1] * 1024 + [n + 2] * 1024 for n in range(count)]
+    held = {"data": np.array(colours, dtype=np.uint8), "labels": list(range(count))}
+    for name, content in {
+        **dict.fromkeys(names, held),
+        "batches.meta": {"label_names": []},
+    }.items():
+        (folder / name).write_bytes(pickle.dumps(content))
 
 
 @pytest.fixture
@@ -104,22 +131,29 @@ TORCHVISION = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMN
 
 @pytest.mark.parametrize("name", registry.BUILT_IN["datasets"])
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_every_dataset_gives_the_same_samples_of_its_shape_every_time(tmp_path, name, split):
+def test_every_dataset_gives_the_same_samples_of_its_shape_every_time(
+    tmp_path, monkeypatch, name, split
+):
     options = {"root": str(tmp_path)}
     if name in TORCHVISION:
         write_split(tmp_path / TORCHVISION[name] / "raw", split, 20)
     elif name == "folder":
         write_pictures(tmp_path)
+    elif name == "cifar10":
+        write_cifar(tmp_path, monkeypatch)
     else:
         options = {"samples": 200, "test_samples": 100}
     dataset = registry.load("datasets", name)(**options)
     first, again = dataset.load(split), dataset.load(split)
     assert tuple(first.samples.shape[1:]) == dataset.shape
     assert first.samples.dtype == (torch.float32 if len(dataset.shape) == 1 else torch.uint8)
-    assert first.labels.dtype == torch.int64
-    assert len(first.labels) == len(first.samples)
     assert torch.equal(first.samples, again.samples)
-    assert torch.equal(first.labels, again.labels)
+    if name == "swiss_roll":
+        assert (first.labels, first.centres, first.sigma) == (None, None, None)
+    else:
+        assert first.labels.dtype == torch.int64
+        assert len(first.labels) == len(first.samples)
+        assert torch.equal(first.labels, again.labels)
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
@@ -135,6 +169,22 @@ def test_every_dataset_reads_torchvisions_layout(tmp_path, name, split, packed):
     assert torch.equal(data.images, expected.images[:20])
     assert torch.equal(data.labels, expected.labels[:20])
     data.images[0] = 0  # memory that torch may write to
+
+
+def test_cifar_is_read_in_colour_with_its_classes(tmp_path, monkeypatch):
+    write_cifar(tmp_path, monkeypatch)
+    train, test = (CIFAR10(root=str(tmp_path)).load(split) for split in ("train", "test"))
+    assert (train.images.shape, test.images.shape) == ((20, 3, 32, 32), (4, 3, 32, 32))
+    assert test.images[2].amin((1, 2)).tolist() == test.images[2].amax((1, 2)).tolist() == [2, 3, 4]
+    assert train.labels.tolist() == [0, 1, 2, 3] * 5
+
+
+def test_files_that_are_not_cifars_are_refused_unopened(tmp_path):
+    with pytest.MonkeyPatch.context() as written:
+        write_cifar(tmp_path, written)
+    with pytest.raises(DataError, match=r"CIFAR-10 is missing or damaged .*; expected") as caught:
+        CIFAR10(root=str(tmp_path)).load("test")
+    assert "\n" not in str(caught.value)
 
 
 def test_torchvision_reads_the_same(root):
@@ -296,18 +346,6 @@ def test_ring_has_its_published_numbers():
     assert mean == pytest.approx(radius + sigma**2 / (2 * radius), abs=4 * sigma / 316)
 
 
-def test_every_mode_of_the_ring_is_as_likely_and_as_wide():
-    ring = Ring().load("train")
-    counts = ring.labels.bincount()
-    # chi-squared with 7 degrees of freedom: above 24.3 once in a thousand draws
-    assert ((counts - 12_500.0).square() / 12_500.0).sum() < 24.3
-    for mode, centre in enumerate(ring.centres):
-        noise = (ring.points[ring.labels == mode] - centre).double()
-        covariance = noise.T.cov() / (0.02 / 1.414) ** 2
-        assert torch.allclose(covariance, torch.eye(2, dtype=torch.float64), atol=0.06)
-        assert noise.mean(0).abs().max() < 4 * 0.02 / 1.414 / 12_000**0.5
-
-
 def test_options_of_the_ring_are_what_they_say():
     ring = Ring(modes=3, radius=1.0, sigma=0.0, scale=2.0, samples=50, test_samples=7).load("test")
     half = 3**0.5 / 4
@@ -317,9 +355,83 @@ def test_options_of_the_ring_are_what_they_say():
     assert len(ring.points) == 7
 
 
-def test_the_rings_splits_are_different_draws():
-    train, test = (Ring(samples=500, test_samples=500).load(split) for split in ("train", "test"))
-    assert not torch.isin(train.points, test.points).any()
+SYNTHETIC = [Ring, RingPacGAN, Grid, GridPacGAN, SwissRoll, Gaussian1D]
+
+
+@pytest.mark.parametrize("made", SYNTHETIC)
+def test_the_splits_of_points_are_different_draws_of_the_published_size(made):
+    train, test = (made(test_samples=500).load(split) for split in ("train", "test"))
+    assert (len(train.points), len(test.points)) == (100_000, 500)
+    assert torch.isin(test.points, train.points).double().mean() < 0.1  # of 2²⁴ floats
+
+
+def test_the_rings_points_are_the_ones_that_earlier_runs_saw():
+    digest = hashlib.sha256(Ring().load("train").points.numpy().tobytes()).hexdigest()
+    assert digest.startswith("677daff0475451d0")
+
+
+@pytest.mark.parametrize("made", [Ring, RingPacGAN, Grid, GridPacGAN, Gaussian1D])
+def test_every_mode_is_as_likely_and_as_wide(made):
+    data = made().load("train")
+    counts, modes = data.labels.bincount().double(), len(data.centres)
+    expected = len(data.points) / modes
+    spread = ((counts - expected).square() / expected).sum().item()
+    assert spread <= chi2.ppf(0.999, modes - 1) if modes > 1 else spread == 0
+    noise = (data.points - data.centres[data.labels]).double() / data.sigma
+    dimensions = noise.shape[1]
+    assert torch.allclose(noise.mean(0), torch.zeros(dimensions).double(), atol=4 / 316)
+    covariance = noise.T.cov().reshape(dimensions, dimensions)
+    assert torch.allclose(covariance, torch.eye(dimensions).double(), atol=4 * (2e-5) ** 0.5)
+
+
+def test_pacgans_ring_and_grid_have_its_numbers():
+    ring, grid = (made(samples=1).load("train") for made in (RingPacGAN, GridPacGAN))
+    assert ring.centres.norm(dim=1).tolist() == pytest.approx([1.0] * 8)
+    axis = [-4.0, -2.0, 0.0, 2.0, 4.0]
+    assert grid.centres.tolist() == [[x, y] for x in axis for y in axis]
+    assert (ring.sigma, grid.sigma) == (0.01, 0.05)
+
+
+def test_the_grids_of_both_papers_differ_in_scale_alone():
+    ours, theirs = Grid(samples=50).load("train"), GridPacGAN(samples=50).load("train")
+    assert torch.allclose(ours.points * 2.828, theirs.points, rtol=1e-6)
+    assert torch.equal(GridPacGAN(scale=2.828, samples=50).load("train").points, ours.points)
+
+
+def test_options_of_the_grid_are_what_they_say():
+    grid = Grid(side=2, spacing=3.0, sigma=0.0, scale=0.5, test_samples=40).load("test")
+    assert grid.centres.tolist() == [[-3.0, -3.0], [-3.0, 3.0], [3.0, -3.0], [3.0, 3.0]]
+    assert torch.equal(grid.points, grid.centres[grid.labels])
+
+
+def test_the_swiss_roll_without_noise_is_its_formula_at_uniform_angles():
+    points = SwissRoll(noise=0.0, scale=1.0).load("train").points.double()
+    t = points.norm(dim=1)
+    assert torch.allclose(points, t[:, None] * torch.stack([t.cos(), t.sin()], 1), atol=1e-5)
+    uniform = kstest(t.numpy(), "uniform", args=(1.5 * math.pi, 3 * math.pi))
+    assert uniform.pvalue > 1e-3
+
+
+def test_noise_of_the_swiss_roll_is_what_it_says_before_the_division():
+    plain, blurred = (SwissRoll(noise=noise).load("train").points for noise in (0.0, 0.25))
+    noise = (blurred - plain).double() * 7.5
+    assert torch.allclose(noise.T.cov(), 0.0625 * torch.eye(2).double(), atol=1e-3)
+
+
+def test_the_swiss_roll_is_scikit_learns():
+    # E x² of make_swiss_roll's first axis, ∫ t² cos² t dt / 3π over [3π/2, 9π/2], plus the noise
+    points = SwissRoll().load("train").points.double() * 7.5
+    t = torch.linspace(1.5 * math.pi, 4.5 * math.pi, 100_001, dtype=torch.float64)
+    for axis, turn in enumerate((t.cos(), t.sin())):
+        expected = torch.trapezoid((t * turn) ** 2, t) / (3 * math.pi) + 0.0625
+        assert points[:, axis].square().mean() == pytest.approx(expected.item(), rel=0.015)
+
+
+def test_gaussian_of_the_line_has_its_mean_and_width():
+    data = Gaussian1D(mean=-2.0, sigma=0.5).load("train")
+    assert data.points.mean().item() == pytest.approx(-2, abs=4 * 0.5 / 316)
+    assert kstest(data.points[:, 0].numpy(), "norm", args=(-2.0, 0.5)).pvalue > 1e-3
+    assert (data.centres.tolist(), data.sigma) == ([[-2.0]], 0.5)
 
 
 def test_stacked_mnist_is_three_digits_of_the_split(tmp_path):

@@ -16,11 +16,15 @@ from bench.networks.base import (
     with_population_statistics,
 )
 from bench.networks.dcgan import DCGAN
-from bench.networks.init import glorot_uniform, normal_002, torch_default
+from bench.networks.gulrajani import GulrajaniMNIST
+from bench.networks.init import glorot_uniform, gulrajani, he_uniform, normal_002, torch_default
 from bench.networks.mlp import MLP
+from bench.networks.pacgan import PacGAN
+from bench.networks.resnet import ResNet
 from bench.networks.toy import Toy
 
 SHAPE = (1, 28, 28)
+SMALL = (3, 32, 32)
 
 
 def size(module: nn.Module) -> int:
@@ -45,10 +49,71 @@ def test_toy_has_the_sizes_of_gan_toy():
     assert size(Toy().critic((2,))) == (2 * 512 + 512) + hidden + (512 * 1 + 1) == 527_361
 
 
+def test_gulrajani_mnist_has_the_sizes_of_gan_mnist():
+    dense, up = 128 * 4096 + 4096, 25 * 256 * 128 + 128 + 25 * 128 * 64 + 64 + 25 * 64 + 1
+    assert size(GulrajaniMNIST().generator(SHAPE)) == dense + up == 1_554_177
+    down = 25 * 64 + 64 + 25 * 64 * 128 + 128 + 25 * 128 * 256 + 256
+    assert size(GulrajaniMNIST().critic(SHAPE)) == down + (4096 + 1) == 1_030_145
+
+
+def test_pacgan_has_the_sizes_of_the_authors_layers():
+    # no biases before batch norm, which has a scale and a shift; 1000 units for 200 maxima
+    generator = 2 * 400 + 3 * 400 * 400 + 4 * 2 * 400 + (400 * 2 + 2)
+    assert size(PacGAN().generator((2,))) == generator == 484_802
+    critic = (2 * 1000 + 1000) + 2 * (200 * 1000 + 1000) + (200 + 1)
+    assert size(PacGAN().critic((2,))) == critic == 405_201
+    assert size(PacGAN().critic((4,))) == critic + 2000
+
+
+def test_resnet_has_the_sizes_of_gan_cifar_resnet():
+    same, across, norm = 9 * 128 * 128 + 128, 128 * 128 + 128, 2 * 128
+    up = 2 * norm + 2 * same + across
+    generator = (128 * 2048 + 2048) + 3 * up + norm + (9 * 128 * 3 + 3)
+    assert size(ResNet().generator(SMALL)) == generator == 1_204_483
+    first = (9 * 3 * 128 + 128) + same + (3 * 128 + 128)
+    critic = first + (2 * same + across) + 2 * (2 * same) + (128 + 1)
+    assert size(ResNet().critic(SMALL)) == critic == 1_053_825
+
+
+def test_gulrajani_mnist_cuts_the_eight_to_seven():
+    generator = GulrajaniMNIST().generator(SHAPE)
+    shapes = []
+    for module in generator:
+        module.register_forward_hook(lambda _, inputs, output: shapes.append(output.shape[2:]))
+    generator(torch.randn(2, 128))
+    assert [s[0] for s in dict.fromkeys(shapes) if s] == [4, 8, 7, 14, 28]
+
+
+def test_a_maxout_unit_is_the_largest_of_its_pieces():
+    critic = PacGAN(critic_widths=(1,), pieces=3).critic((1,))
+    maxout, last = critic.layers
+    with torch.no_grad():
+        maxout.linear.weight.copy_(torch.tensor([[-1.0], [0.0], [2.0]]))
+        maxout.linear.bias.copy_(torch.tensor([0.0, 1.0, -1.0]))
+        last.weight.fill_(1.0)
+        last.bias.zero_()
+    assert critic(torch.tensor([[-3.0], [0.5], [4.0]])).tolist() == [3.0, 1.0, 7.0]
+
+
+def test_a_residual_block_adds_to_what_it_was_given():
+    critic = ResNet(width=4).critic(SMALL)
+    with torch.no_grad():
+        for convolution in (m for m in critic.modules() if isinstance(m, nn.Conv2d)):
+            if convolution.kernel_size == (3, 3):
+                convolution.weight.zero_()
+                convolution.bias.zero_()
+    x = torch.randn(2, *SMALL)
+    first, second = critic.blocks[0].shortcut[1], critic.blocks[1].shortcut[0]
+    pooled = nn.functional.avg_pool2d(second(first(nn.functional.avg_pool2d(x, 2))), 2)
+    expected = critic.score(pooled.relu().mean((2, 3))).squeeze(1)
+    assert torch.allclose(critic(x), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", registry.BUILT_IN["networks"])
 def test_pair_fits_together(name):
     network = registry.load("networks", name)()
-    shape = (2,) if network.range is None else SHAPE
+    images = SMALL if name == "resnet" else SHAPE
+    shape = (2,) if network.range is None else images
     samples = network.generator(shape)(torch.randn(4, network.latent_dim))
     assert samples.shape == (4, *shape)
     low, high = network.range or (-torch.inf, torch.inf)
@@ -95,6 +160,23 @@ def test_dcgan_says_which_shape_it_needs():
         DCGAN().critic((3, 32, 32))
 
 
+@pytest.mark.parametrize("side", ["generator", "critic"])
+@pytest.mark.parametrize(
+    ("network", "told"),
+    [
+        (
+            GulrajaniMNIST(),
+            r"gulrajani_mnist: .* \(3, 30, 30\), expected \(C, 28, 28\); use .*'mlp'",
+        ),
+        (ResNet(), r"resnet: .* \(3, 30, 30\), expected \(C, 32, 32\); use network 'mlp'"),
+        (PacGAN(), r"pacgan: makes points, but the data are images of shape \(3, 30, 30\)"),
+    ],
+)
+def test_a_shape_that_does_not_fit_is_told_in_one_line(network, side, told):
+    with pytest.raises(DataError, match=told):
+        getattr(network, side)((3, 30, 30))
+
+
 def test_a_pair_that_cannot_be_stacked_is_refused_in_one_line():
     critic = MLP().critic(SHAPE)
     with pytest.raises(RequestError, match=r"keeps the buffer '0\.running_mean'"):
@@ -136,6 +218,39 @@ def test_initialisations_have_their_published_spread():
     normal_002(layer, torch.Generator().manual_seed(0))
     assert layer.weight.std().item() == pytest.approx(0.02, rel=1e-2)
     assert layer.bias.abs().max() == 0
+
+
+FANS = [
+    (nn.Linear(300, 100), 300, 100),
+    (nn.Conv2d(16, 32, 5, stride=2), 16 * 25, 32 * 25 / 4),
+    (nn.ConvTranspose2d(32, 16, 5, stride=2), 32 * 25 / 4, 16 * 25),
+]
+
+
+@pytest.mark.parametrize(("layer", "fan_in", "fan_out"), FANS)
+def test_he_and_gulrajanis_spread_follow_the_fans(layer, fan_in, fan_out):
+    numerator = 2.0 if isinstance(layer, nn.Linear) else 4.0
+    for init, variance in ((he_uniform, 2.0 / fan_in), (gulrajani, numerator / (fan_in + fan_out))):
+        init(layer, torch.Generator().manual_seed(0))
+        bound = (3.0 * variance) ** 0.5
+        assert layer.weight.abs().max().item() == pytest.approx(bound, rel=1e-2)
+        assert layer.weight.std().item() == pytest.approx(variance**0.5, rel=2e-2)
+        assert layer.bias.abs().max() == 0
+
+
+def test_he_keeps_the_size_of_signals_through_a_transposed_convolution():
+    # of rectified unit normals the mean square is 1/2, which the 2 of the variance makes good
+    layer = nn.ConvTranspose2d(64, 64, 4, stride=2, padding=1, bias=True)
+    he_uniform(layer, torch.Generator().manual_seed(0))
+    x = torch.randn(16, 64, 16, 16, generator=torch.Generator().manual_seed(1)).relu()
+    inner = layer(x)[:, :, 2:-2, 2:-2]
+    assert inner.square().mean().item() == pytest.approx(1.0, rel=0.05)
+
+
+def test_gulrajanis_shortcuts_are_glorots():
+    layer = nn.Conv2d(64, 128, 1)
+    gulrajani(layer, torch.Generator().manual_seed(0))
+    assert layer.weight.std().item() == pytest.approx((2.0 / (64 + 128)) ** 0.5, rel=2e-2)
 
 
 def test_dropout_keeps_the_mean_and_drops_what_its_masks_say():

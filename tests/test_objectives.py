@@ -10,7 +10,7 @@ import torch
 
 from bench import registry
 from bench.objectives.base import gradient_norms, scores_and_slopes
-from bench.objectives.gan import DRAGAN, R1, Minimax, NonSaturating
+from bench.objectives.gan import DRAGAN, GANGP, R1, Minimax, NonSaturating
 from bench.objectives.hinge import Hinge
 from bench.objectives.lsgan import LSGAN
 from bench.objectives.relativistic import RelativisticPairing
@@ -143,7 +143,7 @@ def test_one_sided_penalty_leaves_a_slope_below_one_alone():
 
 def test_gradients_of_the_lipschitz_penalties_of_a_linear_critic():
     # d/dw of λ (|w| − 1)² is 2 λ (|w| − 1) w / |w|
-    for objective in (WGANGP(penalty_weight=3.0), WGANLP(penalty_weight=3.0)):
+    for objective in (WGANGP(3.0), WGANLP(3.0), GANGP(3.0)):
         expected = 2 * 3.0 * (5.0 - 1.0) * W / 5.0
         assert penalty_gradient(objective).tolist() == pytest.approx(expected.tolist())
     assert penalty_gradient(WGANLP(), weights=W / 10).tolist() == [0.0, 0.0]
@@ -176,6 +176,14 @@ def test_r1_is_the_mean_squared_slope_at_real_samples():
     plain, _ = NonSaturating().critic_loss(half_square, REAL, FAKE, {})
     assert terms["penalty"].item() == (5.0 + 25.0) / 2
     assert loss.item() == pytest.approx(plain.item() + 5.0 * 15.0)
+
+
+def test_gan_gp_is_the_standard_loss_with_wgan_gps_penalty():
+    loss, terms = GANGP().critic_loss(half_square, REAL, FAKE, NOISE)
+    plain, _ = NonSaturating().critic_loss(half_square, REAL, FAKE, {})
+    _, of_wgan_gp = WGANGP().critic_loss(half_square, REAL, FAKE, NOISE)
+    assert terms["penalty"].item() == of_wgan_gp["penalty"].item()
+    assert loss.item() == pytest.approx(plain.item() + 10.0 * terms["penalty"].item())
 
 
 def test_dragan_looks_half_a_deviation_above_the_data():

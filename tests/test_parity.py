@@ -30,7 +30,7 @@ from bench.networks.pacgan import PacGAN
 from bench.networks.resnet import ResNet
 from bench.networks.toy import Toy
 from bench.objectives.base import gradient_norms, scores_and_slopes
-from bench.objectives.gan import DRAGAN, R1, Minimax, NonSaturating
+from bench.objectives.gan import DRAGAN, GANGP, R1, Minimax, NonSaturating
 from bench.objectives.hinge import Hinge
 from bench.objectives.lsgan import LSGAN
 from bench.objectives.relativistic import RelativisticPairing
@@ -71,6 +71,7 @@ OBJECTIVES = {
     "wgan": WGAN(clip=0.05),
     "wgan_gp": WGANGP(),
     "gan_r1": R1(),
+    "gan_gp": GANGP(),
     "dragan": DRAGAN(),
     "wgan_lp": WGANLP(),
     "hinge": Hinge(),
@@ -249,10 +250,10 @@ def test_eager_engine_takes_the_textbook_steps(data, objective, network, dtype):
     agree(data, objective, network, DTYPES[dtype], compiled=False)
 
 
-@pytest.mark.parametrize("network", ["mlp", "masked", "pacgan"])
+@pytest.mark.parametrize("network", ["masked", "pacgan"])
 @pytest.mark.parametrize("objective", ["hinge", "wgan_gp", "dragan", "rpgan_r1r2"])
 @pytest.mark.parametrize(
-    "option", [{"packing": 2}, {"spectral_norm": True}], ids=lambda one: [*one][0]
+    "option", [{"packing": 2}, {"spectral_norm": True}], ids=lambda one: next(iter(one))
 )
 def test_textbook_steps_are_the_same_with_the_options_of_a_variant(
     data, objective, network, option

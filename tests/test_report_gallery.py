@@ -4,7 +4,8 @@ import io
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageChops
+import torch
+from PIL import Image, ImageChops, PngImagePlugin
 from report_fixture import declaration, result, written
 
 from bench.reporting.frames import Frames, select
@@ -12,6 +13,7 @@ from bench.reporting.gallery import gallery
 from bench.reporting.page import render_html
 from bench.reporting.summary import summarize
 from bench.store import Results
+from bench.training.scatter import draw
 
 
 def films(root: Path) -> tuple[Frames, Results]:
@@ -103,3 +105,28 @@ def test_runs_without_grids_make_an_empty_gallery(tmp_path: Path) -> None:
     found = written(tmp_path, [result("gan", 0, samples=False)])
     shown = gallery(select(found, declaration(("gan",))), found)
     assert (shown.films, shown.seeds, shown.left_out) == ((), (), "")
+
+
+def test_pictures_of_points_get_room_and_say_what_they_show(tmp_path: Path) -> None:
+    results = written(tmp_path, [result("gan", 0), result("wgan", 0)])
+    plain = gallery(select(results, declaration(seeds=(0,))), results)
+    assert (plain.wide, plain.descriptions) == (False, ())
+    picture = draw(torch.zeros(2, 2), torch.eye(2))
+    for path in results.root.glob("*/samples/*.png"):
+        path.write_bytes(picture)
+    shown = gallery(select(results, declaration(seeds=(0,))), results)
+    assert (shown.wide, len(shown.descriptions)) == (True, 1)
+    page = render_html(summarize(results, declaration(seeds=(0,))), results)
+    assert page.count("Left, 2 generated points (blue) over real ones (grey)") == 1
+    assert "minmax(min(330px, 100%), 1fr)" in page
+
+
+def test_what_a_picture_says_of_itself_runs_nothing(tmp_path: Path) -> None:
+    results = written(tmp_path, [result("gan", 0)])
+    said = PngImagePlugin.PngInfo()
+    said.add_text("Description", "<script>hit()</script>")
+    for path in results.root.glob("*/samples/*.png"):
+        Image.new("L", (4, 4)).save(path, pnginfo=said)
+    page = render_html(summarize(results, declaration(("gan",), seeds=(0,))), results)
+    assert "&lt;script&gt;hit()" in page
+    assert "<script>hit()" not in page

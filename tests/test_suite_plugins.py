@@ -13,7 +13,7 @@ from typing import Annotated
 from annotated_types import Gt
 
 @dataclass(frozen=True)
-class Hinge:
+class Ramp:
     margin: Annotated[float, Gt(0)] = 1.0
     slopes: tuple[float, ...] = ()
     kind: str | None = None
@@ -28,13 +28,13 @@ nothing = 5
 
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
-    (tmp_path / "hinge_parts.py").write_text(CODE)
-    info = tmp_path / "hinge_parts-1.0.dist-info"
+    (tmp_path / "ramp_parts.py").write_text(CODE)
+    info = tmp_path / "ramp_parts-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hinge-parts\nVersion: 1.0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ramp-parts\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[bench.objectives]\nhinge = hinge_parts:Hinge\nfive = hinge_parts:nothing\n"
-        "gone = hinge_parts:gone\n"
+        "[bench.objectives]\nramp = ramp_parts:Ramp\nfive = ramp_parts:nothing\n"
+        "gone = ramp_parts:gone\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
@@ -46,8 +46,8 @@ def variant(plugin, text):
 
 
 def test_plugins_options_are_filled_in(plugin):
-    objective = variant(plugin, 'objective = "hinge"\nslopes = [1, 2]').objective
-    assert objective == {"name": "hinge", "margin": 1.0, "slopes": (1.0, 2.0), "kind": None}
+    objective = variant(plugin, 'objective = "ramp"\nslopes = [1, 2]').objective
+    assert objective == {"name": "ramp", "margin": 1.0, "slopes": (1.0, 2.0), "kind": None}
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_plugins_options_are_filled_in(plugin):
         ("margin = 0", "11: variant.a.margin: 0 is out of range; expected more than 0"),
         ("kind = 5", "11: variant.a.kind: expected a string, found 5"),
         ("slopes = [1]", "10: variant.a.objective: one slope is none"),
-        ("margn = 1", "11: variant.a.margn: unknown key with objective 'hinge'; did you mean "),
+        ("margn = 1", "11: variant.a.margn: unknown key with objective 'ramp'; did you mean "),
     ],
 )
 def test_plugins_options_are_checked(plugin, text, line):
     with pytest.raises(SuiteError) as caught:
-        variant(plugin, f'objective = "hinge"\n{text}')
+        variant(plugin, f'objective = "ramp"\n{text}')
     assert f"mine.toml:{line}" in str(caught.value)
 
 

@@ -58,6 +58,8 @@ class Dataset(ABC):
     """A source of real samples; its fields are its options."""
 
     kind: ClassVar[Kind] = "images"
+    known_modes: ClassVar[bool] = True
+    """Of points: whether they come from modes of known place and width."""
 
     @property
     @abstractmethod

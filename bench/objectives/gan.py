@@ -72,6 +72,27 @@ class R1(NonSaturating):
 
 
 @dataclass(frozen=True)
+class GANGP(NonSaturating):
+    """Non-saturating, with WGAN-GP's penalty at WGAN-GP's points (Fedus et al. 2018, "Many paths to
+    equilibrium", section 2.3): what the penalty does without the Wasserstein loss."""
+
+    penalty_weight: Annotated[float, Ge(0.0)] = 10.0
+
+    noise: ClassVar[tuple[str, ...]] = ("epsilon",)
+    critic_calls: ClassVar[int] = 3
+
+    def critic_loss(
+        self, critic: Scores, real: Tensor, fake: Tensor, noise: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Terms]:
+        """−E log D(x) − E log(1 − D(G(z))) + λ E (‖∇c(x̂)‖₂ − 1)², x̂ = εx + (1 − ε)G(z)."""
+        loss, terms = _telling_apart(*score_together(critic, real, fake))
+        epsilon = one_for_each(noise["epsilon"], real)
+        between = epsilon * real + (1.0 - epsilon) * fake
+        penalty = (gradient_norms(critic, between) - 1.0).square().mean()
+        return loss + self.penalty_weight * penalty, {**terms, "penalty": penalty}
+
+
+@dataclass(frozen=True)
 class DRAGAN(NonSaturating):
     """Non-saturating, with a two-sided penalty around real samples (Kodali, Abernethy, Hays & Kira
     2017), in the form of the authors' code.

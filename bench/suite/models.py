@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass as frozen_record
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
@@ -268,14 +269,33 @@ class Cell(NamedTuple):
     device: str
 
 
+@dataclass(frozen=True, config=STRICT)
+class Searching:
+    """The table `[search]` as written."""
+
+    trials: Annotated[int, Ge(1), Le(1000)]
+    """For each variant."""
+    seeds: Annotated[tuple[Seed, ...], MinLen(1), Distinct]
+    space: dict[str, Any]
+    """Key of a variant → distribution; see `bench.suite.space`."""
+    draw: Seed = 0
+    """The seed of the draws."""
+    budget: Length | None = None
+    """Of a trial; the comparison's where there is none."""
+
+
 @frozen_record(frozen=True)
 class Trial:
-    """One drawn setting of a variant, as a recipe of its own."""
+    """One drawn setting of a variant."""
 
+    number: int
+    """From 1 on."""
     variant: Variant
-    """Called `<variant>-trial-<number>`."""
+    """As a recipe of its own, called `<variant>-trial-<number>`, over the budget of a trial."""
+    recipe: Variant
+    """As the comparison has it where this trial wins: the variant's name, the suite's budget."""
     drawn: Mapping[str, Any]
-    """The drawn values, by the key of the space."""
+    """The drawn values, by their key in the variant."""
 
 
 @frozen_record(frozen=True)
@@ -286,6 +306,19 @@ class Search:
     """Of every trial; none of the comparison's."""
     trials: Mapping[str, tuple[Trial, ...]]
     """By the variant that is tuned, in the order of the file; as many for each."""
+    declared: Mapping[str, Mapping[str, Any]]
+    """What each variant has by itself for the keys that are drawn for it."""
+    winners: Mapping[str, int] = field(default_factory=dict)
+    """Variant → the number of its best trial, once all of its trials have run."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether every variant has a winner."""
+        return not any(map(self.waits_for, self.trials))
+
+    def waits_for(self, variant: str) -> bool:
+        """Whether nobody knows yet with which setting the variant is compared."""
+        return variant in self.trials and variant not in self.winners
 
 
 @frozen_record(frozen=True)

@@ -123,7 +123,8 @@ def _probing(asking: Asking, table: _Written) -> Probing:
     probe, faults = check_part("probes", {"name": table.name, **tree}, known=_TABLE)
     own, more = check(ProbeTable, named)
     refuse(table.problems([*faults, *more]))
-    assert probe is not None and own is not None  # there were no faults
+    assert probe is not None  # there were no faults
+    assert own is not None
     variants, wrong = _variants(asking, table.name, own.variants)
     refuse(table.problems(wrong))
     return Probing(probe, variants, own.seeds or tuple(asking.seeds[:SEEDS]))

@@ -92,7 +92,8 @@ def _kind(dataset: Part) -> Kind:
 
 def _has_modes(dataset: Part) -> bool:
     """Whether classes of its samples can be counted; images' are their extractor's affair."""
-    return bool(getattr(registry.load("datasets", dataset["name"]), "known_modes", True))
+    modes: bool = registry.load("datasets", dataset["name"]).known_modes
+    return modes
 
 
 def shared_problems(settings: Layer, otherwise: Callable[[Key], Origin]) -> list[Problem]:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from bench.errors import UnknownName
 from bench.objectives.base import Objective
-from bench.objectives.gan import DRAGAN, R1, Minimax, NonSaturating
+from bench.objectives.gan import DRAGAN, GANGP, R1, Minimax, NonSaturating
 from bench.objectives.hinge import Hinge
 from bench.objectives.lsgan import LSGAN
 from bench.objectives.relativistic import RelativisticPairing
@@ -102,6 +102,15 @@ def _penalized(objective: Any, score: Score, real: Tensor, fake: Tensor, noise: 
     return terms
 
 
+def _standard_penalized(
+    objective: Any, score: Score, real: Tensor, fake: Tensor, noise: Terms
+) -> Terms:
+    terms = _standard(objective, score, real, fake, noise)
+    terms["penalty"] = torch.mean((_norms_between(score, real, fake, noise) - 1) ** 2)
+    terms["critic_loss"] = terms["critic_loss"] + objective.penalty_weight * terms["penalty"]
+    return terms
+
+
 def _one_sided(objective: Any, score: Score, real: Tensor, fake: Tensor, noise: Terms) -> Terms:
     terms = _wasserstein(objective, score, real, fake, noise)
     excess = torch.clamp(_norms_between(score, real, fake, noise) - 1, min=0)
@@ -169,6 +178,7 @@ FORMS: dict[type[Objective], Form] = {
     NonSaturating: Form(_standard, _fooling, _nothing),
     Minimax: Form(_standard, lambda scores: -_cross_entropy(scores, 0.0), _nothing),
     R1: Form(_zero_centred, _fooling, _nothing),
+    GANGP: Form(_standard_penalized, _fooling, _nothing),
     DRAGAN: Form(_around_data, _fooling, _nothing),
     WGAN: Form(_wasserstein, _raising, _clip),
     WGANGP: Form(_penalized, _raising, _nothing),
