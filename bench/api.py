@@ -21,6 +21,8 @@ from bench.records import (
     Emit,
     Group,
     Placement,
+    ProbeResult,
+    ProbeSpec,
     Progress,
     RunResult,
     RunRow,
@@ -29,6 +31,7 @@ from bench.records import (
 from bench.store import Results
 
 if TYPE_CHECKING:
+    from bench.reporting.base import Searched
     from bench.reporting.summary import Declaration, Summary
     from bench.suite import Suite
 
@@ -41,13 +44,17 @@ class Preview:
     """What a suite would run, and about how long it would take."""
 
     specs: tuple[RunSpec, ...]
-    """Every run of the suite."""
+    """Every run of the suite, those of its search first."""
     seconds: Mapping[str, float | None]
     """Those not finished, by `run_id`: about how long each one's group takes; None: not known."""
     total: float | None
     """Seconds until all are done, with as many groups at once as there would be."""
     room: Room
     """Where groups would run at once."""
+    probes: tuple[tuple[ProbeSpec, bool], ...] = ()
+    """Every seed of every probe, and whether it has been measured."""
+    open: frozenset[str] = frozenset()
+    """Runs of `specs` that stand in for those of a search's winner, which is not known yet."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +94,12 @@ def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by nam
     fresh: bool = False,
     on_progress: Emit = lambda progress: None,
     on_result: Callable[[RunResult], None] = lambda result: None,
+    on_probe: Callable[[ProbeResult], None] = lambda result: None,
 ) -> Results:
     """Run what the suite declares and is not finished yet; all its results, as they are then.
+
+    Its search comes before its runs, as `tune` does it, and its probes after them; one that failed
+    is heard of by `on_probe` alone.
 
     `timeout` is in seconds, for each run; `fresh` does the suite's finished runs anew, each of
     which stays until its successor is there, and goes on from no checkpoint.  Every result is on
@@ -97,42 +108,122 @@ def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by nam
     `if __name__ == "__main__":`, since workers are spawned.  A run that failed is a row of the
     results, not an exception.
 
-    Raises `SuiteError`, `DataError`, `DeviceError` and `StoreError` before anything is started.
+    Raises `SuiteError`, `DataError`, `DeviceError` and `StoreError` before anything is started,
+    and `Unsettled` where a trial of the search has no result.
     """
-    from bench import plan, preflight, recorder
-    from bench.declaration import declare
+    from bench import plan, preflight, probing
 
-    suite, root = _suite(suite), Path(results)
+    driver = _Driver(Path(results), executor, workers, timeout, fresh, on_progress, on_result)
+    suite, root = driver.tuned(_suite(suite)), driver.root
     specs, start = plan.expand(suite), registry.load("executors", executor)
     devices = plan.devices(suite)
     preflight.check(specs, devices)
     store.prepare(root, suite.name)
     with store.locked(root, suite.name):
-        done = store.finished(root, suite.name)
-        groups = plan.groups(specs, suite.name, timed=suite.timed)
-        todo = plan.pending(groups, () if fresh else done)
-        room = _room(todo, devices, executor, workers)  # a refusal leaves everything as it was
-        declared = declare(suite, specs, root / suite.name, done)
+        measured = store.finished_probes(root, suite.name)
+        driver.drive(suite, plan.groups(specs, suite.name, timed=suite.timed))
+        share = {"devices": devices, "timeout": timeout}
+        probes = probing.pending(probing.expand(suite), () if fresh else measured)
+        share |= {"workers": workers}  # what a probe holds in memory is little
+        with closing(start(probing.measure, probes, **share, on_progress=on_progress)) as arriving:
+            for seed in arriving:
+                store.write_probe(root, suite.name, seed)
+                on_probe(seed)
+        return store.load_results(root / suite.name)
+
+
+def tune(  # noqa: PLR0913 - the options of `run`
+    suite: Suite | Where,
+    *,
+    results: Where = "results",
+    executor: str = "processes",
+    workers: int | None = None,
+    timeout: float | None = None,
+    fresh: bool = False,
+    on_progress: Emit = lambda progress: None,
+    on_result: Callable[[RunResult], None] = lambda result: None,
+) -> Suite:
+    """The suite with the recipes by which its variants won its search, as `run` compares them.
+
+    Runs the trials that are not finished yet; with `fresh`, all of them.  A suite without a search
+    comes back as it is, and so does one that was tuned already.
+
+    Raises what `run` raises.
+    """
+    driver = _Driver(Path(results), executor, workers, timeout, fresh, on_progress, on_result)
+    return driver.tuned(_suite(suite))
+
+
+@dataclass(frozen=True)
+class _Driver:
+    """How runs are done: where they are kept, how many at once, and who hears of them."""
+
+    root: Path
+    executor: str
+    workers: int | None
+    timeout: float | None
+    fresh: bool
+    on_progress: Emit
+    on_result: Callable[[RunResult], None]
+
+    def tuned(self, suite: Suite) -> Suite:
+        """The suite after its search, all of whose trials have run by then."""
+        from bench import plan, preflight, search
+
+        if suite.search is None or suite.search.settled:
+            return suite
+        registry.load("executors", self.executor)
+        asked = [run.spec for run in plan.trials(suite)]
+        preflight.check((*asked, *plan.expand(_open(suite))), plan.devices(suite))
+        store.prepare(self.root, suite.name)
+        folder = self.root / suite.name
+        with store.locked(self.root, suite.name):
+            groups = plan.trial_groups(suite)
+            if self.fresh or plan.pending(groups, store.finished(self.root, suite.name)):
+                self.drive(search.tuned(suite, store.load_results(folder)), groups)
+            found = store.load_results(folder)
+        tuned = search.tuned(suite, found)
+        search.require_settled(tuned, found)
+        return tuned
+
+    def drive(self, suite: Suite, groups: Sequence[Group]) -> None:
+        """Declare the suite, and do those of the groups that are not finished."""
+        from bench import plan, recorder
+        from bench.declaration import declare
+
+        root, start = self.root, registry.load("executors", self.executor)
+        devices, done = plan.devices(suite), store.finished(root, suite.name)
+        todo = plan.pending(groups, () if self.fresh else done)
+        # a refusal leaves everything as it was
+        room = _room(todo, devices, self.executor, self.workers)
+        declared = declare(suite, plan.expand(suite), root / suite.name, done)
         store.keep_suite(root, suite.name, suite.text, declared)
         for line in room.told if room.limited else ():
-            on_progress(Progress(suite.name, "note", note=line))
-        share = {"devices": devices, "workers": room.asked, "timeout": timeout}
-        goes_on = set() if fresh else {group.leader for group in todo}
+            self.on_progress(Progress(suite.name, "note", note=line))
+        share = {"devices": devices, "workers": room.asked, "timeout": self.timeout}
+        goes_on = set() if self.fresh else {group.leader for group in todo}
         store.discard(root, suite.name, {group.leader for group in groups} - goes_on)
         todo = tuple(_with_checkpoints(group, suite, root) for group in todo)
         missing = {group.leader: {spec.run_id for spec in group.specs} for group in todo}
-        with closing(start(recorder.execute, todo, **share, on_progress=on_progress)) as arriving:
+        arriving = start(recorder.execute, todo, **share, on_progress=self.on_progress)
+        with closing(arriving):
             for result in arriving:
                 # the driver is the only writer
-                store.write(root, suite.name, result, replace=fresh)
+                store.write(root, suite.name, result, replace=self.fresh)
                 store.discard(root, suite.name, _ended(missing, result.run))
-                on_result(result)
-        return store.load_results(root / suite.name)
+                self.on_result(result)
+
+
+def _open(suite: Suite) -> Suite:
+    """The suite without its search: of a variant without a winner, what is declared stands in."""
+    return replace(suite, search=None)
 
 
 def _with_checkpoints(group: Group, suite: Suite, root: Path) -> Group:
     """The group with the place of its checkpoints, where its variant asks for any."""
-    every = suite.recipes[group.specs[0].variant].checkpoint_every
+    tried = suite.search.trials.values() if suite.search else ()
+    recipes = {**suite.recipes, **{t.variant.name: t.variant for own in tried for t in own}}
+    every = recipes[group.specs[0].variant].checkpoint_every
     if every is None:
         return group
     folder = store.partial(root, suite.name, group.leader)
@@ -155,8 +246,9 @@ def compare(results: Results | Where) -> Summary:
     """
     from bench.reporting.summary import summarize
 
-    found = current(_results(results))
-    return summarize(found, declaration(found))
+    whole = _results(results)
+    found = current(whole)
+    return replace(summarize(found, declaration(found)), search=_searched(whole))
 
 
 def report(
@@ -177,8 +269,9 @@ def report(
         raise RequestError("report: found no suite; expected at least one file, name or folder")
     if format not in get_args(Format):
         raise RequestError(f"format: {format!r} is not one{suggestion(format, get_args(Format))}")
-    found = [current(_results(suite, results)) for suite in suites]
-    summaries = [compare(each) for each in found]
+    whole = [_results(suite, results) for suite in suites]
+    summaries = [compare(each) for each in whole]
+    found = [current(each) for each in whole]
     summary.require_comparable(summaries)
     if format != "html":
         render = text.render_markdown if format == "md" else text.render_json
@@ -195,6 +288,22 @@ def current(results: Results) -> Results:
     no comparison may mix the two.
     """
     return results.only(results.declaration.get("run_ids", ()))
+
+
+def trials(results: Results) -> Results:
+    """The runs of the trials that the suite's search asked for when it was last run."""
+    return results.only([one["run_id"] for one in results.declaration.get("trials", ())])
+
+
+def _searched(results: Results) -> Searched | None:
+    from bench.reporting.search import searched
+
+    try:
+        return searched(results, declaration(results))
+    except (KeyError, TypeError, ValueError) as error:
+        where = results.root / "declaration.json"
+        text = f"the search is told wrongly ({error}); run the suite again"
+        raise StoreError(f"{where}: {text}") from error
 
 
 def declaration(results: Results) -> Declaration:
@@ -217,6 +326,7 @@ def declaration(results: Results) -> Declaration:
             options=tuple(declared.get("options", ())),
             baselines=declared.get("baselines", {}),
             changed_from=_in_words(declared.get("primary_changed_from")),
+            **_claims(declared.get("claims", ())),
         )
     except (KeyError, TypeError) as error:
         where = results.root / "declaration.json"
@@ -235,32 +345,50 @@ def preview(
 
     Raises what `run` raises before it starts anything.
     """
-    from bench import plan, preflight
+    from bench import plan, preflight, probing
     from bench.forecast import forecast, total
 
     suite, root = _suite(suite), Path(results)
-    specs = plan.expand(suite)
     registry.load("executors", executor)
     devices = plan.devices(suite)
-    preflight.check(specs, devices)
-    done = store.finished(root, suite.name)
-    groups = plan.pending(plan.groups(specs, suite.name, timed=suite.timed), () if fresh else done)
-    room = _room(groups, devices, executor, workers)
+    done = frozenset() if fresh else store.finished(root, suite.name)
+    measured = frozenset() if fresh else store.finished_probes(root, suite.name)
+    suite = _as_far_as_known(suite, root, fresh=fresh)
+    specs = plan.expand(_open(suite))  # what is declared stands in for a winner not known yet
+    stages = (plan.trial_groups(suite), plan.groups(specs, suite.name, timed=suite.timed))
+    preflight.check([spec for stage in stages for group in stage for spec in group.specs], devices)
+    trials, groups = (plan.pending(stage, done) for stage in stages)
+    room = _room((*trials, *groups), devices, executor, workers)
     count = len(room.workers)
     folders = (root / suite.name, root / "reference" / suite.name)
     earlier = [store.run_rows(folder) for folder in folders]
-    found = forecast(groups, earlier, count, spawned=executor != "serial")
+    found = forecast((*trials, *groups), earlier, count, spawned=executor != "serial")
     known = [each for each in found if each is not None]
+    apart = known[: len(trials)], known[len(trials) :]  # no run begins before the last trial's end
     return Preview(
-        specs=specs,
+        specs=(*(run.spec for run in plan.trials(suite)), *specs),
         seconds={
             spec.run_id: each.seconds if each else None
-            for group, each in zip(groups, found, strict=True)
+            for group, each in zip((*trials, *groups), found, strict=True)
             for spec in group.specs
         },
-        total=total(known, count) if len(known) == len(found) else None,
+        total=sum(total(stage, count) for stage in apart) if len(known) == len(found) else None,
         room=room,
+        probes=tuple((spec, spec.probe_id in measured) for spec in probing.expand(suite)),
+        open=frozenset(
+            spec.run_id for spec in specs if suite.search and suite.search.waits_for(spec.variant)
+        ),
     )
+
+
+def _as_far_as_known(suite: Suite, root: Path, *, fresh: bool) -> Suite:
+    """The suite with the winners that its stored trials give; none where they are done anew."""
+    from bench import search
+
+    folder = root / suite.name
+    if suite.search is None or fresh or not folder.is_dir():
+        return suite
+    return search.tuned(suite, store.load_results(folder))
 
 
 def _room(
@@ -289,6 +417,15 @@ def _results(source: Results | Where, root: Where = "results") -> Results:
     if isinstance(source, Results):
         return source
     return store.load_results(store.locate(source, Path(root)))
+
+
+def _claims(declared: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The claims, and how many runs were finished when each was first declared."""
+    from bench.hypotheses import Claim
+
+    after = [int(one["declared_after"]) for one in declared]
+    said = [{key: one[key] for key in one if key != "declared_after"} for one in declared]
+    return {"claims": tuple(Claim(**one) for one in said), "claimed_after": tuple(after)}
 
 
 def _in_words(primary: Mapping[str, Any] | None) -> str | None:

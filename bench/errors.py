@@ -7,6 +7,7 @@
     │   ├── DataError        a data set that is not there, unreadable or of the wrong form
     │   └── DeviceError      a device, or memory or a precision of it, that is not there
     ├── StoreError           results that cannot be written or read (exit 2)
+    ├── Unsettled            a search with a trial that has no result (exit 3; in bench.search)
     ├── CheckpointError      a checkpoint that cannot be used or written; the run goes on without
     ├── NotComparable        results that must not be put into one comparison (exit 4)
     └── RunTimeout           a run that outlasted its limit; becomes the status `timeout`

@@ -10,10 +10,21 @@ A claim is about one number a run (or, of a probe, one number a seed), and says 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, MinLen
+
+from bench.records import CurveRow
+
+SCORE_GAP_PER_SLOPE = "score_gap_per_slope"
+"""The held-out score gap over the critic's median slope, the Lipschitz constant it stands for."""
+
+CURVES: tuple[str, ...] = (
+    *(field.name for field in fields(CurveRow) if field.default is None),
+    SCORE_GAP_PER_SLOPE,
+)
+"""Numbers of the training curves that a claim may be about."""
 
 Of = Literal[
     "final",

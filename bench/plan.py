@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from bench import extractors
 from bench.environment import available_devices, resolve_device
 from bench.records import Group, RunSpec
 from bench.suite import Suite, Variant
+from bench.suite.models import Trial
 
 
 def expand(suite: Suite) -> tuple[RunSpec, ...]:
@@ -21,11 +23,14 @@ def expand(suite: Suite) -> tuple[RunSpec, ...]:
 
     A device's type is what a run is known by; `auto` becomes `cuda` where there is one.  A
     variant's seeds are dealt to groups in the order of the matrix; the last group may be smaller.
+    A variant whose search has no winner yet has no runs.
     Raises `DeviceError` for a device that this machine does not have.
     """
     types = {name: resolve_device(name) for name in suite.devices}
     seeds: dict[tuple[str, str], list[int]] = {}
     for cell in suite.cells:
+        if suite.search and suite.search.waits_for(cell.variant):
+            continue
         dealt = seeds.setdefault((cell.variant, types[cell.device]), [])
         if cell.seed not in dealt:
             dealt.append(cell.seed)
@@ -45,6 +50,11 @@ def _groups(variant: Variant, device: str, seeds: Sequence[int]) -> Iterator[lis
     for start in range(0, len(seeds), variant.group):
         members = tuple(seeds[start : start + variant.group])
         yield [_spec(variant, device, seed, members) for seed in members]
+
+
+def alone(variant: Variant, device: str, seed: int) -> RunSpec:
+    """The run of a variant in a group of one, on a device's type."""
+    return _spec(variant, device, seed, (seed,))
 
 
 def _spec(variant: Variant, device: str, seed: int, group: tuple[int, ...]) -> RunSpec:
@@ -74,6 +84,40 @@ def _spec(variant: Variant, device: str, seed: int, group: tuple[int, ...]) -> R
         batch_repeats=variant.batch_repeats,
         critic_boost=variant.critic_boost,
     )
+
+
+class TrialRun(NamedTuple):
+    """One run of one trial of a search."""
+
+    spec: RunSpec
+    variant: str
+    """That is tuned."""
+    trial: Trial
+
+
+def trials(suite: Suite) -> tuple[TrialRun, ...]:
+    """Every run of the search's trials, the first trial of every variant before any second one.
+
+    A variant is tuned on the first device that it is compared on.
+    """
+    if suite.search is None:
+        return ()
+    found: list[tuple[int, TrialRun]] = []
+    for name, tried in suite.search.trials.items():
+        device = resolve_device(next(cell.device for cell in suite.cells if cell.variant == name))
+        found += [
+            (one.number, TrialRun(spec, name, one))
+            for one in tried
+            for group in _groups(one.variant, device, suite.search.seeds)
+            for spec in group
+        ]
+    return tuple(run for _, run in sorted(found, key=lambda pair: pair[0]))
+
+
+def trial_groups(suite: Suite) -> tuple[Group, ...]:
+    """The trials' runs as they are trained; none is timed alone, since no trial's cost is told."""
+    made = groups([run.spec for run in trials(suite)], suite.name)
+    return tuple(replace(group, solo=False) for group in made)
 
 
 def groups(specs: Sequence[RunSpec], suite_name: str, *, timed: bool = False) -> tuple[Group, ...]:

@@ -19,8 +19,8 @@ from bench.errors import DataError, DeviceError
 from bench.networks.base import packed, require_range, require_stackable
 from bench.records import Group, RunSpec
 from bench.training.base import Recipe, resolve
-from bench.training.memory import group_bytes
 from bench.training.forms import form
+from bench.training.memory import group_bytes
 
 
 def check(specs: Sequence[RunSpec], devices: Sequence[str] = ("cpu", "cuda:0")) -> None:

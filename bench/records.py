@@ -255,10 +255,33 @@ class Group:
         return self.specs[0].run_id
 
     @property
+    def device(self) -> str:
+        """The device's type."""
+        return self.specs[0].device
+
+    @property
+    def threads(self) -> int:
+        """CPU threads."""
+        return self.specs[0].threads
+
+    @property
     def label(self) -> str:
         """`variant/seed` of a group of one, `variant/first-last` of a larger one."""
         first, last = self.specs[0], self.specs[-1]
         return first.label if len(self.specs) == 1 else f"{first.label}-{last.seed}"
+
+    def complete(self, results: Sequence[RunResult]) -> list[RunResult]:
+        """One result for each of its runs, in its order; one that is missing has failed."""
+        found = {result.run.run_id: result for result in results}
+        return [
+            found.get(spec.run_id)
+            or RunResult.without_rows(self.suite, spec, "failed", "the work gave no result for it")
+            for spec in self.specs
+        ]
+
+    def every(self, status: Status, error: str) -> list[RunResult]:
+        """The same end for each of its runs."""
+        return [RunResult.without_rows(self.suite, spec, status, error) for spec in self.specs]
 
 
 @dataclass(frozen=True)
@@ -451,6 +474,10 @@ class RunResult:
         """A run of which nothing is left but what was asked and why it is missing."""
         return RunResult(RunRow(**identity(suite, spec), status=status, error=error))
 
+    def among(self, workers: int) -> RunResult:
+        """The same, with how many groups shared the machine."""
+        return replace(self, run=replace(self.run, workers=workers))
+
 
 @dataclass(frozen=True)
 class ProbeSpec:
@@ -475,6 +502,29 @@ class ProbeSpec:
     def probe_id(self) -> str:
         """The first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    @property
+    def leader(self) -> str:
+        """Its name among all that is run."""
+        return self.probe_id
+
+    @property
+    def label(self) -> str:
+        """How a person names it: `probe NAME/seed`."""
+        return f"probe {self.probe['name']}/{self.seed}"
+
+    @property
+    def threads(self) -> int:
+        """CPU threads."""
+        return 1
+
+    def complete(self, results: Sequence[ProbeResult]) -> list[ProbeResult]:
+        """Its one result; a failure where there is none."""
+        return list(results) or self.every("failed", "the work gave no result for it")
+
+    def every(self, status: Status, error: str) -> list[ProbeResult]:
+        """Its end without rows."""
+        return [ProbeResult(self, status, error)]
 
 
 @dataclass(frozen=True)
@@ -510,6 +560,23 @@ class Quantity:
     """What a reader should see in it, in a sentence."""
 
 
+@dataclass(frozen=True)
+class ProbeResult:
+    """What became of one seed of a probe."""
+
+    spec: ProbeSpec
+    status: Status
+    error: str | None = None
+    rows: Sequence[ProbeRow] = ()
+    seconds: float | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What a report says of the probe: `title`, `about`, and `quantities` by name."""
+
+    def among(self, workers: int) -> ProbeResult:
+        """The same: a probe keeps no time that would depend on what ran beside it."""
+        return self
+
+
 def identity(suite: str, spec: RunSpec) -> dict[str, Any]:
     """The columns of `run.parquet` that follow from the suite's name and the spec."""
     return {
@@ -529,5 +596,4 @@ def identity(suite: str, spec: RunSpec) -> dict[str, Any]:
 
 
 Emit = Callable[[Progress], None]
-Work = Callable[[Group, Placement, Emit], Sequence[RunResult]]
-"""Trains one group, whole, and answers with one result a member."""
+"""Hears how far a task is."""

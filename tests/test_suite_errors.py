@@ -31,7 +31,10 @@ optimizer = { name = "rmsprop", lr = 5e-5 }
 """
 
 NAMES = "expected 1 to 64 of the characters a-z, 0-9, _ and -"
-TOP = "dataset, evaluation, matrix, name, network, primary, schema, title, training, variant"
+TOP = (
+    "claim, dataset, evaluation, matrix, name, network, primary, probe, schema, search, title, "
+    "training, variant"
+)
 MISTAKES = [
     # what stands there, what is written instead, the line, the message
     ("schema = 1", "schema = 2", 1, "schema: found 2; this version of bench reads schema = 1"),
@@ -44,11 +47,11 @@ MISTAKES = [
     ('"mine"', '"mine"\ntitle = 5', 3, "title: expected a string, found 5"),
     ('"mine"', '"mine"\n"a.b" = 5', 3, f'"a.b": unknown key; expected one of: {TOP}'),
     ('"mine"', '"mine"\n[optimizer]', 3, "optimizer: this belongs to a variant; expected variant.NAME.optimizer"),
-    ('"mine"', '"mine"\n[[claim]]', 3, "claim: not in this release; leave the table out"),
-    ('"mine"', '"mine"\n[search]', 3, "search: not in this release; leave the table out"),
+    ('"mine"', '"mine"\n[[claim]]', 3, "claim[0].text: is missing"),
+    ('"mine"', '"mine"\n[search]', 3, "search.trials: is missing"),
     ('"mnist"', '"mist"', 4, "dataset.name: 'mist' is not a dataset; did you mean 'mnist'?"),
     ('"mnist"', '"mnist"\nroot = 5', 5, "dataset.root: expected a string, found 5"),
-    ('[dataset]\nname = "mnist"', "", 1, "dataset.name: is missing; expected one of: fashion_mnist, folder, kmnist, mnist, ring, stacked_mnist"),
+    ('[dataset]\nname = "mnist"', "", 1, "dataset.name: is missing; expected one of: cifar10, fashion_mnist, folder, gaussian_1d, grid, grid_pacgan, kmnist, mnist, ring, ring_pacgan, stacked_mnist, swiss_roll"),
     ('[dataset]\nname = "mnist"\n[network]\nname = "mlp"', 'network = "mlp"\ndataset.name = "mnist"', 3, "network: expected a table such as { name = 'mlp' }, found 'mlp'"),
     ("{ images = 6400 }", "{ image = 6400 }", 8, "training.budget.image: unknown key; did you mean 'images'?"),
     ("{ images = 6400 }", "{ images = 0 }", 8, "training.budget.images: 0 is out of range; expected more than 0"),
@@ -95,7 +98,7 @@ MISTAKES = [
     ("clip = 0.01", "clip = 2020-01-01", 19, "variant.wgan.clip: a date or time (2020-01-01) has no place in a suite"),
     ("clip = 0.01", f"clip = {10**30}", 19, "variant.wgan.clip: the number is too large"),
     ("clip = 0.01", 'init = "x\\u0000"', 19, "variant.wgan.init: the string 'x\\x00' has a control character in it"),
-    ("clip = 0.01", 'init = "x"', 19, "variant.wgan.init: 'x' is not an init; expected one of: glorot_uniform, normal_0.02, torch"),
+    ("clip = 0.01", 'init = "x"', 19, "variant.wgan.init: 'x' is not an init; expected one of: glorot_uniform, gulrajani, he_uniform, normal_0.02, torch"),
     ("clip = 0.01", "clip 0.01", 19, "this is not TOML: Expected '=' after a key in a key/value pair (column 6)"),
 ]  # fmt: skip
 
@@ -135,7 +138,7 @@ OPTIONS = [
     ("batch_size", "expected KEY=VALUE, for example training.batch_size=32"),
     ("training.batch_size=", "there is no value after the ="),
     ("training.batch_size=1\nx=2", "expected one value on one line"),
-    ("search.trials=5", "not in this release; leave the table out"),
+    ("search.trials=5", "search: the suite has no table [search]; write one"),
 ]  # fmt: skip
 
 

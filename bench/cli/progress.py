@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from bench.costs import RUN_COSTS
-from bench.records import FINISHED, Group, Progress, RunResult, RunRow
+from bench.records import FINISHED, Group, ProbeResult, Progress, RunResult, RunRow
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +25,7 @@ class Lines:
         self.labels = {spec.run_id: group.label for group in groups for spec in group.specs}
         self.ended = 0
         self.failed: list[RunRow] = []
+        self.failed_probes: list[ProbeResult] = []
         self._metric, self._called = metric, called
         self._evaluated: dict[str, float] = {}
         self._speed: dict[str, float] = {}
@@ -61,6 +62,15 @@ class Lines:
         facts += [run.error] if run.error else []
         told = f"{run.variant}/{run.seed}: {', '.join(facts)} [{self.ended}/{len(self.labels)}]"
         self.say(told, _STYLES.get(run.status, "red"))
+
+    def probe(self, result: ProbeResult) -> None:
+        """A seed of a probe has ended, and is on disk if it was measured."""
+        self.failed_probes += [result] if result.status not in FINISHED else []
+        facts: list[str] = [result.status]
+        facts += [f"{result.seconds:.0f} s"] if result.seconds is not None else []
+        facts += [result.error] if result.error else []
+        told = f"{result.spec.label}: {', '.join(facts)}"
+        self.say(told, _STYLES.get(result.status, "red"))
 
     def say(self, line: str, style: str = "") -> None:
         """One line, as it is."""
@@ -153,10 +163,20 @@ class Bars(Lines):
         self._share.pop(label, None)
         self._tell_all()
 
+    def probe(self, result: ProbeResult) -> None:
+        """The same for a probe."""
+        super().probe(result)
+        label = result.spec.label
+        if label in self._tasks:
+            self._display.remove_task(self._tasks.pop(label))
+        self._share.pop(label, None)
+
     def _tell_all(self) -> None:
         """How many runs have ended, and when the last one will have, at the speed so far."""
         total = len(self.labels)
-        done = self.ended + sum(share * self._left[label] for label, share in self._share.items())
+        done = self.ended + sum(
+            share * self._left.get(label, 0) for label, share in self._share.items()
+        )
         taken = time.monotonic() - self._started
         left = f", about {_minutes(taken / done * (total - done))} left" if done else ""
         facts = f"{self.ended} of {total} runs{left}"

@@ -12,7 +12,9 @@ from bench.cli.base import JsonOption, ResultsOption, console, print_json, print
 from bench.errors import NotComparable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console
 
     from bench.api import Preview
     from bench.records import RunRow, RunSpec
@@ -20,9 +22,12 @@ if TYPE_CHECKING:
     from bench.store import Results
     from bench.suite import Suite
 
+REFUTED = 1
+"""The exit code under `--strict` where a claim of the suite is refuted."""
 FAILED = 3
 """The exit code where something that should have run failed; a diverged run is a result."""
 _MOST = 1000
+_SAID = {True: "done", False: "to do"}
 _SEEDS = re.compile(r"\d{1,18}(-\d{1,18})?(,\d{1,18}(-\d{1,18})?)*")
 
 
@@ -68,7 +73,6 @@ def run(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
     The comparison is printed at the end. Ctrl-C keeps every finished run, and the same command goes
     on from there.
     """
-    del strict  # this release's suites hold no claims
     from bench.suite import load_suite
 
     wanted = load_suite(
@@ -84,6 +88,7 @@ def run(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
     return _run(
         wanted,
         json,
+        strict,
         results=results,
         executor=executor,
         workers=workers,
@@ -92,28 +97,87 @@ def run(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
     )
 
 
-def _run(suite: Suite, json: bool, **options: Any) -> int:
+def _run(suite: Suite, json: bool, strict: bool, **options: Any) -> int:
     """Runs the suite under a display of its progress; prints the comparison and what failed."""
-    from bench import api, plan, store
+    from bench import api, plan, probing, store
     from bench.cli.progress import Bars, Lines
 
     out = console(stderr=json)  # with --json, the output is the answer alone
+    suite = _tuned(suite, out, **options)
     finished = frozenset() if options["fresh"] else store.finished(options["results"], suite.name)
     specs = plan.expand(suite)
     groups = plan.pending(plan.groups(specs, suite.name, timed=suite.timed), finished)
     show = (Bars if out.is_terminal else Lines)(out, groups, suite.primary.metric, _called(suite))
     waiting = sum(len(group.specs) for group in groups)
     show.say(f"{suite.name}: {waiting} of {len(specs)} runs to do")
+    if probes := probing.expand(suite):
+        measured = store.finished_probes(options["results"], suite.name)
+        left = probing.pending(probes, () if options["fresh"] else measured)
+        show.say(f"{suite.name}: {len(left)} of {len(probes)} seeds of probes to do")
     try:
         with show:
-            results = api.run(suite, **options, on_progress=show.progress, on_result=show.result)
+            heard: dict[str, Any]
+            heard = {"on_progress": show.progress, "on_result": show.result, "on_probe": show.probe}
+            results = api.run(suite, **options, **heard)
     except KeyboardInterrupt:
         stored = store.finished(options["results"], suite.name)
         kept = sum(spec.run_id in stored for spec in specs)
-        told = f"{kept} of {len(specs)} runs are finished and kept"
+        measured = store.finished_probes(options["results"], suite.name)
+        also = sum(spec.probe_id in measured for spec in probes)
+        more = f" and {also} of {len(probes)} seeds of probes" if probes else ""
+        told = f"{kept} of {len(specs)} runs{more} are finished and kept"
         print_line(f"interrupted: {told}; the same command goes on from there", stderr=True)
         raise
-    return _conclude(suite, results, show.failed, json)
+    try:
+        summary = _conclude(suite, results, show.failed, json)
+    finally:
+        for ended in show.failed_probes:
+            print_line(f"{ended.spec.label} {ended.status}: {ended.error}", stderr=True)
+    if show.failed or show.failed_probes:
+        return FAILED
+    refuted = summary is not None and any(each.verdict == "refuted" for each in summary.claims)
+    return REFUTED if strict and refuted else 0
+
+
+def _tuned(suite: Suite, out: Console, **options: Any) -> Suite:
+    """The suite after its search, whose trials run under a display of their own."""
+    from bench import api, plan, store
+    from bench.cli.progress import Bars, Lines
+
+    if suite.search is None:
+        return suite
+    finished = frozenset() if options["fresh"] else store.finished(options["results"], suite.name)
+    every = plan.trial_groups(suite)
+    groups = plan.pending(every, finished)
+    show = (Bars if out.is_terminal else Lines)(out, groups, suite.primary.metric, _called(suite))
+    ids = [spec.run_id for group in every for spec in group.specs]
+    waiting = sum(len(group.specs) for group in groups)
+    show.say(f"{suite.name}: {waiting} of {len(ids)} runs of the search to do")
+    try:
+        with show:
+            tuned = api.tune(suite, **options, on_progress=show.progress, on_result=show.result)
+    except KeyboardInterrupt:
+        kept = len({*ids} & store.finished(options["results"], suite.name))
+        told = f"{kept} of {len(ids)} runs of the search are finished and kept"
+        print_line(f"interrupted: {told}; the same command goes on from there", stderr=True)
+        raise
+    finally:
+        for run in show.failed:
+            print_line(f"{run.variant}/{run.seed} {run.status}: {run.error}", stderr=True)
+    for line in _winners(tuned):
+        show.say(line)
+    return tuned
+
+
+def _winners(suite: Suite) -> Iterator[str]:
+    """A line for each variant: by which trial it is compared."""
+    from bench.reporting.search import setting
+
+    found = suite.search
+    for name, number in found.winners.items() if found else ():
+        trials = found.trials[name] if found else ()
+        drawn = ", ".join(f"{k} = {setting(v)}" for k, v in trials[number - 1].drawn.items())
+        yield f"{name}: trial {number} of {len(trials)} won, {drawn}"
 
 
 def _called(suite: Suite) -> str:
@@ -127,27 +191,33 @@ def _called(suite: Suite) -> str:
     return metric_label(suite.primary.metric, name)
 
 
-def _conclude(suite: Suite, results: Results, failed: Sequence[RunRow], json: bool) -> int:
-    """Prints the comparison; answers with 3 if anything that should have run did not end."""
+def _conclude(
+    suite: Suite, results: Results, failed: Sequence[RunRow], json: bool
+) -> Summary | None:
+    """Prints the comparison, which there may be none of where runs failed, and these."""
     from bench import api
+    from bench.reporting.text import render_json
 
     try:
+        summary = api.compare(results)
         if json:
-            print(api.report(results, format="json"), end="")
+            print(render_json(summary), end="")
         else:
-            _print_comparison(suite, api.compare(results), results.root)
+            _print_comparison(suite, summary, results.root)
+        return summary
     except NotComparable as error:
         if not failed:
             raise
         print_line(f"error: {error}", stderr=True)
+        return None
     finally:
         for run in failed:
             print_line(f"{run.variant}/{run.seed} {run.status}: {run.error}", stderr=True)
-    return FAILED if failed else 0
 
 
 def _print_comparison(suite: Suite, summary: Summary, root: Path) -> None:
     """The primary metric and the cost of every variant, the verdict, and where to look next."""
+    from bench.reporting import claims
     from bench.reporting.numbers import count, duration, interval, number
 
     costs = {row.variant: row for row in summary.costs}
@@ -171,6 +241,8 @@ def _print_comparison(suite: Suite, summary: Summary, root: Path) -> None:
     print_line(headline, style="bold")
     for text in (*pairs, *summary.warnings, *summary.gaps):
         print_line(f"- {text}")
+    for place, text in enumerate(claims.lines(summary.claims)):
+        print_line(text if place else f"\n{text}", style="" if place else "bold")
     again = suite.name if root.parent == Path("results") else str(root)
     print_line(f"\nThe whole of it, with pictures: bench report {again}")
 
@@ -184,27 +256,49 @@ def _preview(suite: Suite, json: bool, **options: Any) -> int:
         runs = [
             {
                 "run": spec.label,
-                "run_id": spec.run_id,
+                "run_id": None if spec.run_id in found.open else spec.run_id,
                 "done": spec.run_id not in found.seconds,
                 "seconds": found.seconds.get(spec.run_id),
             }
             for spec in found.specs
         ]
-        print_json({"runs": runs, "seconds": found.total, "workers": len(found.room.workers)})
+        probes = [
+            {"probe": spec.label, "probe_id": spec.probe_id, "done": done}
+            for spec, done in found.probes
+        ]
+        more = {"probes": probes} if probes else {}
+        workers = len(found.room.workers)
+        print_json({"runs": runs, **more, "seconds": found.total, "workers": workers})
         return 0
     print_table(
         ["run", "device", "standing", "run_id"],
-        [[spec.label, spec.device, _standing(spec, found), spec.run_id] for spec in found.specs],
+        [
+            *(
+                [run.label, run.device, _standing(run, found), _id(run, found)]
+                for run in found.specs
+            ),
+            *([seed.label, seed.device, _SAID[done], seed.probe_id] for seed, done in found.probes),
+        ],
     )
     about = f", {_about(found.total)}" if found.seconds else ""
     print_line(f"{len(found.seconds)} of {len(found.specs)} runs to do{about}")
+    if found.probes:
+        left = sum(not done for _, done in found.probes)
+        print_line(f"{left} of {len(found.probes)} seeds of probes to do")
     for line in found.room.told:
         print_line(line)
     return 0
 
 
 def _standing(spec: RunSpec, found: Preview) -> str:
-    return _about(found.seconds[spec.run_id]) if spec.run_id in found.seconds else "done"
+    if spec.run_id not in found.seconds:
+        return "done"
+    unknown = "winner not known yet, " if spec.run_id in found.open else ""
+    return f"{unknown}{_about(found.seconds[spec.run_id])}"
+
+
+def _id(spec: RunSpec, found: Preview) -> str:
+    return "–" if spec.run_id in found.open else spec.run_id
 
 
 def _about(seconds: float | None) -> str:

@@ -46,7 +46,10 @@ def show(
 
     found = store.load_results(store.locate(suite, results))
     if run is not None:
-        return _show_run(found, store.find_run(api.current(found), run), json)
+        declared = found.declaration
+        tried = [one["run_id"] for one in declared.get("trials", ())]
+        known = found.only([*declared.get("run_ids", ()), *tried])
+        return _show_run(found, store.find_run(known, run), json)
     return _show_suite(found, api.current(found), api.declaration(found), json)
 
 
@@ -90,11 +93,29 @@ def _show_suite(found: Results, counted: Results, declared: Declaration, json: b
     missing = len(set(found.declaration.get("run_ids", ())) - set(counted.runs["run_id"]))
     if missing:
         print_line(f"{missing} declared and not run yet; `bench run` does just those")
-    if older := len(found.runs) - len(counted.runs):
+    tried = _print_search(found)
+    if older := len(found.runs) - len(counted.runs) - tried:
         print_line(
             f"{older} of earlier declarations of this suite lie there too, and count nowhere"
         )
     return None
+
+
+def _print_search(found: Results) -> int:
+    """A line on the search, if there is one; answers with how many of its runs there are."""
+    from bench import api
+    from bench.records import FINISHED
+    from bench.reporting.numbers import listed
+
+    declared = found.declaration
+    if not (trials := declared.get("trials")):
+        return 0
+    runs = api.trials(found).runs
+    ended = int(runs["status"].isin(FINISHED).sum())
+    won = [f"{name} by trial {number}" for name, number in declared["winners"].items()]
+    first = [won[0].replace(" by ", " won by ", 1), *won[1:]] if won else ["no winner yet"]
+    print_line(f"search: {ended} of {len(trials)} runs of trials have ended; {listed(first)}")
+    return len(runs)
 
 
 def _heading(counted: Results, metric: str) -> tuple[str, str]:
@@ -114,8 +135,10 @@ def _print_under_way(found: Results, counted: Results) -> None:
     from bench.reporting.numbers import count, duration
     from bench.store import under_way
 
-    declared = set(found.declaration.get("run_ids", ()))
-    finished = set(counted.runs.loc[counted.runs["status"].isin(FINISHED), "run_id"])
+    asked = found.declaration
+    tried = [one["run_id"] for one in asked.get("trials", ())]
+    declared = {*asked.get("run_ids", ()), *tried}
+    finished = set(found.runs.loc[found.runs["status"].isin(FINISHED), "run_id"])
     for group in under_way(found.root):
         if declared.issuperset(group.run_ids) and not finished.issuperset(group.run_ids):
             where = f"step {count(group.step)} of {count(group.steps)}"

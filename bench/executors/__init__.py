@@ -1,1 +1,1 @@
-"""Where groups run: `(work, groups, …) → iterator of results`, exactly one result a run."""
+"""Where tasks run: `(work, tasks, …) → iterator of results`, exactly one result a run."""

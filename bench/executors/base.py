@@ -6,13 +6,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 from bench.errors import DeviceError, RunTimeout, failure
-from bench.records import Emit, Group, Placement, Progress, RunResult, Status, Work
+from bench.records import Emit, Placement, Progress, Status
 
 _ENDING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -20,30 +20,70 @@ _ENDING = [
 _UNHEARD = (signal.SIG_IGN, None)
 
 
-class Executor(Protocol):
-    """Runs groups, and answers with exactly one result a run, a group at a time.
+class Outcome(Protocol):
+    """What becomes of a run, or of a seed of a probe."""
 
-    `devices` are the physical ones that groups may use (`cpu`, `cuda:0`, …); `workers` caps how
-    many groups run at once (as many as fit, where None); `timeout` is a limit in seconds for
-    each group.  `work` is a module-level function.  Closing the iterator, or an exception in it
+    def among(self, workers: int) -> Self:
+        """The same, with how many tasks shared the machine where that is of account."""
+
+
+R = TypeVar("R", bound=Outcome)
+
+
+class Task(Protocol[R]):
+    """What runs whole, at one place: a group of runs, or a seed of a probe."""
+
+    @property
+    def leader(self) -> str:
+        """Its name among all, which can name a file."""
+
+    @property
+    def label(self) -> str:
+        """How a person names it."""
+
+    @property
+    def device(self) -> str:
+        """The type of device that it needs."""
+
+    @property
+    def threads(self) -> int:
+        """The CPU threads that it takes."""
+
+    def complete(self, results: Sequence[R]) -> list[R]:
+        """Exactly the results that it must have, in order."""
+
+    def every(self, status: Status, error: str) -> list[R]:
+        """The same end for all of it."""
+
+
+Labour = Callable[[Any, Placement, Emit], Sequence[R]]
+"""Does one task, whole, and answers with its results."""
+
+
+class Executor(Protocol):
+    """Runs tasks, and answers with exactly the results that each must have, a task at a time.
+
+    `devices` are the physical ones that tasks may use (`cpu`, `cuda:0`, …); `workers` caps how
+    many tasks run at once (as many as fit, where None); `timeout` is a limit in seconds for
+    each.  `work` is a module-level function.  Closing the iterator, or an exception in it
     (Ctrl-C), ends everything it started.
     """
 
     def __call__(  # noqa: PLR0913, D102 - described above; all but two by name alone
         self,
-        work: Work,
-        groups: Sequence[Group],
+        work: Labour[R],
+        tasks: Sequence[Task[R]],
         *,
         devices: tuple[str, ...],
         workers: int | None,
         timeout: float | None,
         on_progress: Emit,
-    ) -> Iterator[RunResult]: ...
+    ) -> Iterator[R]: ...
 
 
 @dataclass(frozen=True)
 class Clock:
-    """A group's time limit in seconds, counted from when this was made."""
+    """A task's time limit in seconds, counted from when this was made."""
 
     timeout: float | None
     start: float = field(default_factory=time.monotonic)
@@ -68,67 +108,52 @@ class Clock:
 
 
 def places(
-    groups: Sequence[Group], devices: tuple[str, ...], workers: int | None
+    tasks: Sequence[Task[R]], devices: tuple[str, ...], workers: int | None
 ) -> list[Placement]:
-    """Where groups can run: one place a GPU, and on the CPU as many as there are cores for the
-    threads of each (those of the group that has most); of each kind at most `workers`.
+    """Where tasks can run: one place a GPU, and on the CPU as many as there are cores for the
+    threads of each (those of the task that has most); of each kind at most `workers`.
 
-    The threads of a group are its own, one where it does not say, however many cores there are.
+    The threads of a task are its own, one where it does not say, however many cores there are.
     Their number decides the order in which sums are rounded, and so the result; a result must not
     depend on what runs beside it, on `--workers` or on what was finished before.  Where there are
-    groups enough, a process a core beats a process with all of them for every network measured.
-    Raises `DeviceError` when a group needs a device that is not among them.
+    tasks enough, a process a core beats a process with all of them for every network measured.
+    Raises `DeviceError` when a task needs a device that is not among them.
     """
     chosen: list[Placement] = []
-    for kind in sorted({group.specs[0].device for group in groups}):
+    for kind in sorted({task.device for task in tasks}):
         matching = [device for device in devices if device.partition(":")[0] == kind]
         if not matching:
             raise DeviceError(f"no {kind!r} among the devices to run on: {', '.join(devices)}")
-        own = [group.specs[0].threads for group in groups if group.specs[0].device == kind]
+        own = [task.threads for task in tasks if task.device == kind]
         room = max(1, cores() // max(own)) * matching if kind == "cpu" else matching
         at = room[: min(len(own), workers or len(room))]
         chosen += [Placement(device, threads=max(own)) for device in at]
     return chosen
 
 
-def placed(group: Group, place: Placement) -> Placement:
-    """The place as this group takes it: with its own threads."""
-    return replace(place, threads=group.specs[0].threads)
+def placed(task: Task[R], place: Placement) -> Placement:
+    """The place as this task takes it: with its own threads."""
+    return replace(place, threads=task.threads)
 
 
 def at_once(found: Sequence[Placement], workers: int | None) -> int:
-    """How many groups run at the same time: one a place, and `workers` over all devices."""
+    """How many tasks run at the same time: one a place, and `workers` over all devices."""
     return min(len(found), workers or len(found))
 
 
-def attempt(work: Work, group: Group, placement: Placement, emit: Emit) -> list[RunResult]:
-    """The work's results; what escapes from it becomes the status of every run of the group."""
+def attempt(work: Labour[R], task: Task[R], placement: Placement, emit: Emit) -> list[R]:
+    """The work's results; what escapes from it becomes the status of the whole task."""
     try:
-        return complete(group, work(group, placement, emit))
+        return task.complete(work(task, placement, emit))
     except RunTimeout as error:
-        return every(group, "timeout", str(error))
-    except Exception as error:  # the boundary: a fault in one group must not end the others
-        return every(group, "failed", failure(error))
+        return task.every("timeout", str(error))
+    except Exception as error:  # the boundary: a fault in one task must not end the others
+        return task.every("failed", failure(error))
 
 
-def complete(group: Group, results: Sequence[RunResult]) -> list[RunResult]:
-    """One result for each of the group's runs, in its order; one that is missing has failed."""
-    found = {result.run.run_id: result for result in results}
-    return [
-        found.get(spec.run_id)
-        or RunResult.without_rows(group.suite, spec, "failed", "the work gave no result for it")
-        for spec in group.specs
-    ]
-
-
-def every(group: Group, status: Status, error: str) -> list[RunResult]:
-    """The same end for every run of a group."""
-    return [RunResult.without_rows(group.suite, spec, status, error) for spec in group.specs]
-
-
-def shared(results: Sequence[RunResult], workers: int) -> list[RunResult]:
-    """The results, with how many groups shared the machine."""
-    return [replace(result, run=replace(result.run, workers=workers)) for result in results]
+def shared(results: Sequence[R], workers: int) -> list[R]:
+    """The results, with how many tasks shared the machine."""
+    return [result.among(workers) for result in results]
 
 
 @contextmanager
@@ -156,9 +181,9 @@ def uninterrupted() -> Iterator[None]:
             signal.raise_signal(heard[0])
 
 
-def starting(group: Group) -> Progress:
-    """What the driver says for a group that cannot speak for itself yet."""
-    return Progress(group.label, "starting")
+def starting(task: Task[R]) -> Progress:
+    """What the driver says for a task that cannot speak for itself yet."""
+    return Progress(task.label, "starting")
 
 
 def cores() -> int:

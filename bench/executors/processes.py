@@ -1,6 +1,6 @@
-"""One spawned process a group, as many at once as cores or GPUs allow.
+"""One spawned process a task, as many at once as cores or GPUs allow.
 
-A worker that dies costs its own group only.  Every worker leads a process group of its own, so
+A worker that dies costs its own task only.  Every worker leads a process group of its own, so
 that Ctrl-C reaches the driver alone and that whatever a worker started (a compiler, say) ends
 with it; a worker whose driver is gone ends by itself.
 """
@@ -21,20 +21,22 @@ from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Generic
 
 from bench.executors.base import (
     Clock,
+    Labour,
+    R,
+    Task,
     at_once,
     attempt,
-    complete,
-    every,
     placed,
     places,
     shared,
     starting,
     uninterrupted,
 )
-from bench.records import Emit, Group, Placement, Progress, RunResult, Work
+from bench.records import Emit, Placement, Progress
 from bench.turnstile import Turnstile
 
 GRACE = 1.0
@@ -44,47 +46,47 @@ _spawn = multiprocessing.get_context("spawn")  # a fork would inherit CUDA and h
 
 
 def processes(  # noqa: PLR0913 - the executors' seam
-    work: Work,
-    groups: Sequence[Group],
+    work: Labour[R],
+    tasks: Sequence[Task[R]],
     *,
     devices: tuple[str, ...],
     workers: int | None = None,
     timeout: float | None,
     on_progress: Emit,
-) -> Iterator[RunResult]:
-    """Start the groups in order; answer with their results in the order in which they end.
+) -> Iterator[R]:
+    """Start the tasks in order; answer with their results in the order in which they end.
 
-    A worker that dies leaves its runs `lost`, one that outlasts the limit leaves them `timeout`.
+    A worker that dies leaves its task `lost`, one that outlasts the limit leaves it `timeout`.
     What would interrupt the driver is heard while it waits for the workers, and results that have
-    arrived by then come first.  Raises `DeviceError` when a group needs a device that is not among
+    arrived by then come first.  Raises `DeviceError` when a task needs a device that is not among
     `devices`.
     """
-    free = places(groups, devices, workers)
+    free = places(tasks, devices, workers)
     with tempfile.TemporaryDirectory(prefix="bench-") as shared_folder:
         count = at_once(free, workers)
         if count > 1:
             free = [replace(place, turnstile=shared_folder) for place in free]
         start = partial(_Worker, work, timeout, Path(shared_folder))
-        yield from _all(start, list(groups), free, count, on_progress)
+        yield from _all(start, list(tasks), free, count, on_progress)
 
 
 def _all(
-    start: Callable[[Group, Placement], _Worker],
-    waiting: list[Group],
+    start: Callable[[Task[R], Placement], _Worker[R]],
+    waiting: list[Task[R]],
     free: list[Placement],
     count: int,
     on_progress: Emit,
-) -> Iterator[RunResult]:
-    """Fills the free places with groups, `count` at once, until none is left."""
-    running: list[_Worker] = []
+) -> Iterator[R]:
+    """Fills the free places with tasks, `count` at once, until none is left."""
+    running: list[_Worker[R]] = []
     try:
         while waiting or running:
-            for group, place in islice(_fitting(waiting, free), count - len(running)):
-                waiting.remove(group)
+            for task, place in islice(_fitting(waiting, free), count - len(running)):
+                waiting.remove(task)
                 free.remove(place)
                 with uninterrupted():
-                    running.append(start(group, placed(group, place)))
-                on_progress(starting(group))
+                    running.append(start(task, placed(task, place)))
+                on_progress(starting(task))
             for worker in _ready(running):
                 with uninterrupted():  # until whoever takes the results has them on disk
                     results = worker.read(on_progress)
@@ -106,42 +108,42 @@ def _all(
             _stop(running)
 
 
-class _Worker:
-    """A process with one group, and the driver's end of its pipe."""
+class _Worker(Generic[R]):
+    """A process with one task, and the driver's end of its pipe."""
 
     def __init__(
-        self, work: Work, timeout: float | None, folder: Path, group: Group, place: Placement
+        self, work: Labour[R], timeout: float | None, folder: Path, task: Task[R], place: Placement
     ) -> None:
-        self.group = group
+        self.task = task
         self.place = place
         self.clock = Clock(timeout)
         self.done = False
         self.pipe, theirs = _spawn.Pipe(duplex=False)
-        self.output = folder / f"{group.specs[0].run_id}.log"
+        self.output = folder / f"{task.leader}.log"
         self.output.touch()
         # as bytes: to read them imports torch, which the worker does when it may
-        told = pickle.dumps(work), group, place, theirs, self.output
+        told = pickle.dumps(work), task, place, theirs, self.output
         self.process = _spawn.Process(target=_main, args=told)
         with theirs, _thread_variables(place.threads):
             self.process.start()
 
-    def read(self, on_progress: Emit) -> list[RunResult] | None:
-        """Passes on what the worker says; the results of its runs once it has ended, however."""
+    def read(self, on_progress: Emit) -> list[R] | None:
+        """Passes on what the worker says; the results of its task once it has ended, however."""
         alive = self.process.exitcode is None  # asked first: what it said before is in the pipe
         try:
             while self.pipe.poll():
                 message = self.pipe.recv()
                 if not isinstance(message, Progress):
                     self.done = True
-                    return complete(self.group, message)
+                    return self.task.complete(message)
                 on_progress(message)
         except (EOFError, OSError):  # closed at the worker's end, perhaps within a message
             alive = False
         if not alive:
             self.process.join(GRACE)
-            return every(self.group, "lost", self._last_words())
+            return self.task.every("lost", self._last_words())
         if self.clock.expired:
-            return every(self.group, "timeout", self.clock.verdict)
+            return self.task.every("timeout", self.clock.verdict)
         return None
 
     def signal(self, number: signal.Signals) -> None:
@@ -170,16 +172,16 @@ class _Worker:
         return ": ".join([f"the worker {ended}{memory}", *printed])
 
 
-def _main(work: bytes, group: Group, place: Placement, pipe: Connection, output: Path) -> None:
-    """What a worker does: run its group, and say how far it is and what came of it."""
+def _main(work: bytes, task: Task[R], place: Placement, pipe: Connection, output: Path) -> None:
+    """What a worker does: do its task, and say how far it is and what came of it."""
     os.setpgid(0, 0)
     threading.Thread(target=_end_with_driver, daemon=True).start()
     log = os.open(output, os.O_WRONLY | os.O_APPEND)  # the terminal is the driver's alone
     os.dup2(log, 1)
     os.dup2(log, 2)
     with Turnstile(place.turnstile).together():  # imports would disturb one that is timed alone
-        read: Work = pickle.loads(work)
-    pipe.send(attempt(read, group, place, pipe.send))
+        read: Labour[R] = pickle.loads(work)
+    pipe.send(attempt(read, task, place, pipe.send))
 
 
 def _end_with_driver() -> None:
@@ -189,18 +191,18 @@ def _end_with_driver() -> None:
         os.killpg(0, signal.SIGKILL)
 
 
-def _fitting(waiting: list[Group], free: list[Placement]) -> Iterator[tuple[Group, Placement]]:
-    """The first waiting group for each free place."""
-    groups = list(waiting)
+def _fitting(waiting: list[Task[R]], free: list[Placement]) -> Iterator[tuple[Task[R], Placement]]:
+    """The first waiting task for each free place."""
+    tasks = list(waiting)
     for place in list(free):
         kind = place.device.partition(":")[0]
-        group = next((group for group in groups if group.specs[0].device == kind), None)
-        if group is not None:
-            groups.remove(group)
-            yield group, place
+        task = next((task for task in tasks if task.device == kind), None)
+        if task is not None:
+            tasks.remove(task)
+            yield task, place
 
 
-def _ready(running: list[_Worker]) -> list[_Worker]:
+def _ready(running: list[_Worker[R]]) -> list[_Worker[R]]:
     """The workers that have something to say, have ended or are out of time; waits for one."""
     limits = [worker.clock.remaining for worker in running if worker.clock.remaining is not None]
     # a second at most: a stray child of a dead worker may hold its pipe open
@@ -211,11 +213,11 @@ def _ready(running: list[_Worker]) -> list[_Worker]:
     return list(running) if not heard else [w for w in running if _concerns(w, heard)]
 
 
-def _concerns(worker: _Worker, heard: Sequence[object]) -> bool:
+def _concerns(worker: _Worker[R], heard: Sequence[object]) -> bool:
     return worker.pipe in heard or worker.process.sentinel in heard or worker.clock.expired
 
 
-def _stop(workers: Sequence[_Worker]) -> None:
+def _stop(workers: Sequence[_Worker[R]]) -> None:
     """End the workers: one that is done by itself, the others by signals; all within seconds."""
     for worker in workers:
         if not worker.done:

@@ -56,12 +56,12 @@ class Distances(Probe):
 
     title: ClassVar[str] = "Earth mover's distance against Jensen-Shannon divergence"
     about: ClassVar[str] = (
-        "Real data are N(0, 1), generated ones N(m, 1), in the plane with the shift along one "
-        "axis. The earth mover's distance between them "
-        "is m, without a ceiling; the Jensen-Shannon divergence comes to rest at log 2, and with "
-        "it whatever gradient it gives (Arjovsky, Chintala & Bottou 2017, section 2). Dashed: "
-        "exact. Lines: what a critic of each kind estimates on held-out samples, after training "
-        "on fresh ones while the generator stands still."
+        "Real data are N(0, 1), generated ones N(m, 1), in the plane with the shift m along one "
+        "axis. The earth mover's distance between them is m, without a ceiling; the "
+        "Jensen-Shannon divergence levels off at log 2, where it gives a generator nothing to "
+        "follow (Arjovsky, Chintala & Bottou 2017, section 2). Beside what is exact stands what a "
+        "critic of each kind estimates on held-out samples, after training on fresh ones while "
+        "the generator stands still."
     )
     quantities: ClassVar[Mapping[str, Quantity]] = {
         "jensen_shannon": Quantity(

@@ -14,8 +14,9 @@ from bench.training.base import Recipe, settings
 from bench.training.stacked import Stacked
 
 EARNED = 1000
-"""Critic steps that earn a compilation back: six stacked critics of 64-64 took about 9 ms a step,
-and compiled 1.5 ms, on one core; compiling took 3 to 5 s."""
+"""Critic steps that earn a compilation back.  The probe `distances` (three objectives, 1,500 steps
+of six stacked critics each) took 44 s of processor time eager, 30 s compiled, and 13 s where
+inductor's cache held the code."""
 
 
 def engine(recipe: Recipe, samples: Tensor, steps: int) -> Stacked:

@@ -5,25 +5,27 @@ Format history of the JSON (`FORMAT_VERSION`):
     1  the first
     2  a suite has baselines, a metric's line a cost, a variant's cost utilisation
     3  a metric's line has preprocessing and k, its cells errors; class shares have their origin
+    4  claims, behaviour in training, a search and probes
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from bench.claims.base import Judged
 from bench.costs import RunCost
+from bench.hypotheses import Claim
+from bench.reading import At
 from bench.records import Direction
-from bench.stats import Contrast, Description, Scale
+from bench.search import Tried
+from bench.stats import BestOf, Contrast, Description, Interval, Scale
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 MANY = 8
 """Variants, beyond which each is a row where it would else be a column."""
-
-At = Literal["final", "best"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class Declaration:
     """The settings that make a variant a baseline; None: every pair is compared."""
     baselines: Mapping[str, str] = field(default_factory=dict)
     """Variant → the one it is compared with."""
+    claims: tuple[Claim, ...] = ()
+    """In the order of the file."""
+    claimed_after: tuple[int, ...] = ()
+    """Of each claim: how many runs were finished when it was first declared."""
 
 
 @dataclass(frozen=True)
@@ -224,13 +230,123 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """The search of one variant."""
+
+    variant: str
+    trials: tuple[Tried, ...]
+    """By number."""
+    curve: tuple[BestOf, ...]
+    """The best of k trials for every k; none before all of them have ended, or without a score."""
+    winner: Tried | None
+    """By which the variant is compared; None where that is not settled."""
+    declared: Mapping[str, Any]
+    """What the variant has by itself for each of the drawn keys."""
+
+
+@dataclass(frozen=True)
 class Searched:
     """An equal-budget search: what its trials reached, and which setting each variant won by."""
+
+    label: str
+    """What trials are judged by."""
+    better: Direction
+    scale: Scale
+    seeds: tuple[int, ...]
+    """Of every trial."""
+    tunings: tuple[Tuning, ...]
+    """In the order of the file."""
+    sentences: tuple[str, ...]
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Those that were tuned."""
+        return tuple(each.variant for each in self.tunings)
+
+
+@dataclass(frozen=True)
+class ProbePoint:
+    """One place along the axis of a probe's quantity, over the seeds."""
+
+    x: float
+    values: tuple[tuple[int, float], ...]
+    """(seed, value), by seed; where a value is defined."""
+    median: float | None
+    low: float | None
+    """The least and the greatest of the seeds' values."""
+    high: float | None
+    exact: float | None
+    """What theory says it is; of seeds that differ, the median."""
+
+
+@dataclass(frozen=True)
+class ProbeSeries:
+    """One line of a panel: a variant, an objective."""
+
+    name: str
+    points: tuple[ProbePoint, ...]
+    """By x."""
+
+
+@dataclass(frozen=True)
+class ProbePanel:
+    """One quantity of a probe."""
+
+    quantity: str
+    label: str
+    x: str
+    """What the axis counts."""
+    log_x: bool
+    log_y: bool
+    aim: float | None
+    note: str
+    series: tuple[ProbeSeries, ...]
 
 
 @dataclass(frozen=True)
 class Probed:
     """What one probe measured."""
+
+    name: str
+    title: str
+    about: str
+    options: Mapping[str, Any]
+    variants: tuple[str, ...]
+    """Of the suite, that it is about."""
+    seeds: tuple[int, ...]
+    """Those that have been measured."""
+    missing: tuple[int, ...]
+    """Those that were declared and have not been."""
+    panels: tuple[ProbePanel, ...]
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Every line of any panel, in order."""
+        names = (line.name for panel in self.panels for line in panel.series)
+        return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How one variant trained; None where it is not known."""
+
+    variant: str
+    late_spread: float | None
+    """Standard deviation over mean of the primary metric in the last fifth of training; the median
+    over completed runs."""
+    tracking: Interval | None
+    """Spearman's correlation within runs of the score gap per slope with the primary metric: the
+    mean over runs, with its t-interval."""
+    gradient_cosine: float | None
+    """Between the generator's gradients at successive rows of the curves; the median of medians."""
+    collapsed: Interval | None
+    """The share of runs that collapsed, as a claim defines it, with Wilson's interval."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to tell."""
+        found = (self.late_spread, self.tracking, self.gradient_cosine, self.collapsed)
+        return any(value is not None for value in found)
 
 
 @dataclass(frozen=True)
@@ -262,6 +378,8 @@ class Summary:
     """Commands, in order."""
     claims: tuple[Judged, ...] = ()
     """What the suite claims, and what became of it, in the order of the file."""
+    behaviour: tuple[Behaviour, ...] = ()
+    """How each variant trained; none where nothing of it is known."""
     search: Searched | None = None
     """How the compared settings were found, where a search did."""
     probes: tuple[Probed, ...] = ()

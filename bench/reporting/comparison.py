@@ -12,10 +12,11 @@ import pandas as pd
 
 from bench.costs import RUN_COSTS, RunCost
 from bench.errors import NotComparable
+from bench.reading import At, floor_of, one_a_group, read, read_cost, unread
 from bench.records import Direction
 from bench.registry import label
-from bench.reporting.base import At, Cell, MetricLine, Shares
-from bench.reporting.frames import Frames, floor_of, one_a_group, read, read_cost, unread
+from bench.reporting.base import Cell, MetricLine, Shares
+from bench.reporting.frames import Frames
 from bench.reporting.numbers import listed
 from bench.reporting.origins import origin, vectors
 from bench.stats import Better, Contrast, Description, Sample, Scale, describe, family, scale_for
@@ -86,7 +87,7 @@ def _possible(found: Description, unit: str) -> Description:
 
 
 def _cost_line(frames: Frames, name: str, cost: RunCost) -> MetricLine:
-    values = read_cost(frames, cost.column)
+    values = read_cost(frames.runs, cost.column, frames.variants)
     scale = scale_for([value for cell in values.values() for _, value in cell], unit=cost.unit)
     cells = tuple(
         Cell(v, values[v], describe(_sample(frames, v, values[v], cost), scale=scale))

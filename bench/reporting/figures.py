@@ -47,6 +47,7 @@ SHARED_SCALE = {
     "lipschitz_max": ("‖∇c‖, maximum over points", 1.0),
     "penalty": ("gradient penalty, not weighted", None),
     "at_clip_bound": ("share of weights at the clip bound", None),
+    "gradient_cosine": ("cosine of the generator’s successive gradients", None),
 }
 """Quantities that mean the same for every objective, and where theory wants them."""
 
@@ -136,7 +137,7 @@ def _by_variant(of: Subject, column: str, axis: str) -> list[str]:
 
 
 def diagnostics(of: Subject) -> Mapping[str, list[str]]:
-    """What may be compared across objectives: Lipschitz figures, penalty, clipped share."""
+    """What may be compared across objectives: Lipschitz figures, penalty, clipped share, cosine."""
     return {axis: _shared(of, axis) for axis in curve_axes(of)}
 
 

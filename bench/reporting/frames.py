@@ -1,4 +1,4 @@
-"""The tables of one suite, narrowed to what may be compared, and read seed by seed."""
+"""The tables of one suite, narrowed to what may be compared."""
 
 from __future__ import annotations
 
@@ -10,18 +10,12 @@ from typing import Any
 import pandas as pd
 
 from bench.errors import NotComparable
-from bench.records import Direction
-from bench.reporting.base import At, Declaration
+from bench.reporting.base import Declaration
 from bench.reporting.numbers import listed
 from bench.reporting.origins import comparable
 from bench.store import Results
 
 NOT_RECIPE = ("seed", "group", "device", "variant")
-
-_NO_REASON = "no reason is recorded"
-
-Values = Mapping[str, tuple[tuple[int, float], ...]]
-"""Variant → (seed, value), by seed."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +50,9 @@ def select(results: Results, declaration: Declaration) -> Frames:
     where one variant holds two recipes, or one metric two extractors, sample counts, references.
     """
     runs = results.runs.copy()
-    names = _names(runs, declaration)
-    called = [names[cell] for cell in _cells(runs)]
-    runs["variant"] = pd.Series(called, index=runs.index, dtype=runs["variant"].dtype)
+    names = called(runs, declaration)
+    own = [names[cell] for cell in _cells(runs)]
+    runs["variant"] = pd.Series(own, index=runs.index, dtype=runs["variant"].dtype)
     _one_recipe_each(runs, declaration.name)
     runs["step_ms"] = _step_times(runs)
     metrics, left_out = comparable(_with_run(results.metrics, runs), declaration)
@@ -81,7 +75,7 @@ def _cells(runs: pd.DataFrame) -> list[tuple[str, str]]:
     ]
 
 
-def _names(runs: pd.DataFrame, declaration: Declaration) -> dict[tuple[str, str], str]:
+def called(runs: pd.DataFrame, declaration: Declaration) -> dict[tuple[str, str], str]:
     """(variant, device) → what the report calls it, in order: the variant where it has one device.
 
     A variant that has neither run nor declared run stands under the device "".
@@ -101,8 +95,8 @@ def _baselines(
     if declaration.against is None:
         return None
     return {
-        called: names[baseline, device]
-        for (variant, device), called in names.items()
+        name: names[baseline, device]
+        for (variant, device), name in names.items()
         if (baseline := declaration.baselines.get(variant, "")) and (baseline, device) in names
     }
 
@@ -163,88 +157,3 @@ def _with_run(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     # an iteration with more critic steps than usual counts as so many more
     iterations = merged["critic_steps"] / merged.pop("_usual")
     return merged.assign(cost=iterations * milliseconds / 1000)
-
-
-def floor_of(rows: pd.DataFrame) -> float | None:
-    """What real data gets: the median over the rows, None where nothing was recorded."""
-    floors = pd.to_numeric(rows["floor"], errors="coerce").dropna()
-    return float(floors.median()) if len(floors) else None
-
-
-def read(rows: pd.DataFrame, variants: tuple[str, ...], at: At) -> Values:
-    """One value a completed run: at its last evaluation, or at its best one.
-
-    `rows` are those of one metric; a value that is not finite counts as none.
-    """
-    chosen = _chosen(rows, at)
-    return _by_variant(chosen.assign(value=chosen["value"].astype(float)), "value", variants)
-
-
-def unread(
-    rows: pd.DataFrame, variants: tuple[str, ...], at: At
-) -> Mapping[str, tuple[tuple[int, str], ...]]:
-    """Why each completed run that `read` finds no value of has none: variant → (seed, reason)."""
-    gone = rows[(rows["status"] == "completed") & ~rows["run_id"].isin(_chosen(rows, at)["run_id"])]
-    last = gone.sort_values("generator_step").groupby("run_id").tail(1)
-    return _by_variant(last.assign(error=last["error"].fillna(_NO_REASON)), "error", variants)
-
-
-def _chosen(rows: pd.DataFrame, at: At) -> pd.DataFrame:
-    """The row of each completed run that it is judged by, where that has a value."""
-    rows = rows[rows["status"] == "completed"].sort_values("generator_step")
-    chosen = rows.groupby("run_id").tail(1) if at == "final" else _best(rows)
-    return chosen[finite(chosen["value"])]
-
-
-def _by_variant(
-    rows: pd.DataFrame, column: str, variants: tuple[str, ...]
-) -> dict[str, tuple[tuple[int, Any], ...]]:
-    """Variant → (seed, what stands in the column), by seed."""
-    ordered = rows.sort_values("seed")
-    cells = [*zip(ordered["variant"], ordered["seed"], ordered[column], strict=True)]
-    return {
-        variant: tuple((int(seed), value) for name, seed, value in cells if name == variant)
-        for variant in variants
-    }
-
-
-def read_cost(frames: Frames, column: str) -> Values:
-    """What runs cost, one value a group: its members were measured together, as one."""
-    rows = one_a_group(frames.runs)
-    rows = rows[(rows["status"] == "completed") & finite(rows[column])]
-    return _by_variant(rows.assign(_cost=rows[column].astype(float)), "_cost", frames.variants)
-
-
-def one_a_group(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row for each group that was trained as one stack: its first completed run, if any is.
-
-    A stack that is smaller than its variant's others, the last seeds of a number that does not
-    divide, costs what another setting costs: it is left out.
-    """
-    group = runs["spec"].map(lambda spec: json.loads(str(spec))["group"])
-    size = group.map(len)
-    ended = runs.assign(_group=group.map(str), _unfinished=runs["status"] != "completed")
-    ended = ended[size == size.groupby(runs["variant"]).transform("max")]
-    ordered = ended.sort_values(["_unfinished", "seed"], kind="stable")
-    return ordered.groupby(["variant", "_group"], sort=False).head(1)
-
-
-def finite(values: pd.Series[float]) -> pd.Series[bool]:
-    """Which values are numbers: neither null nor infinite."""
-    return pd.to_numeric(values, errors="coerce").abs() < float("inf")
-
-
-def _best(rows: pd.DataFrame) -> pd.DataFrame:
-    rows = rows[finite(rows["value"])]
-    if rows.empty:
-        return rows
-    better: Direction = rows["better"].iloc[0]
-    key = loss(rows["value"].astype(float), better, floor_of(rows))
-    return rows.loc[key.groupby(rows["run_id"]).idxmin()]
-
-
-def loss(values: pd.Series[float], better: Direction, floor: float | None) -> pd.Series[float]:
-    """The values turned so that lower is better."""
-    if better == "near_reference":
-        return (values - (floor or 0.0)).abs()
-    return values if better == "lower" else -values

@@ -11,7 +11,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import bench
-from bench.reporting import figures, forest, numbers, origins, tables
+from bench.reporting import (
+    behaviour,
+    claims,
+    dots,
+    figures,
+    findings,
+    forest,
+    numbers,
+    origins,
+    probe_figures,
+    probes,
+    search,
+    search_figures,
+    tables,
+)
 from bench.reporting.base import Shares, Summary
 from bench.reporting.frames import select
 from bench.reporting.gallery import Gallery, gallery
@@ -40,6 +54,8 @@ class Chapter:
     others: list[str]
     shares: list[tuple[Shares, list[str]]]
     gallery: Gallery
+    search: list[str]
+    probes: list[probe_figures.Drawn]
 
 
 def render_html(summary: Summary, results: Results) -> str:
@@ -53,7 +69,9 @@ def render_side_by_side(suites: Sequence[tuple[Summary, Results]]) -> str:
     Raises `NotComparable` where these do not mean the same.
     """
     require_comparable([summary for summary, _ in suites])
-    look = Look(tuple(dict.fromkeys(name for each, _ in suites for name in each.variants)))
+    tuned = [each.search.variants for each, _ in suites if each.search]
+    names = [*(each.variants for each, _ in suites), *tuned]
+    look = Look(tuple(dict.fromkeys(name for each in names for name in each)))
     chapters = [_chapter(f"s{i}", *suite, look) for i, suite in enumerate(suites)]
     return (
         _environment()
@@ -84,6 +102,8 @@ def _chapter(key: str, summary: Summary, results: Results, look: Look) -> Chapte
         others=figures.others(subject),
         shares=[(found, figures.class_bars(subject, found)) for found in summary.shares],
         gallery=gallery(frames, results) if judged else Gallery(()),
+        search=search_figures.panels(key, summary.search, look) if summary.search else [],
+        probes=probe_figures.drawn(key, summary.probes, look),
     )
 
 
@@ -111,6 +131,13 @@ def _environment() -> Environment:
     }
     found.globals |= {
         "about": tables.about,
+        "behaviour": behaviour,
+        "claims_headline": claims.headline,
+        "CLAIM_LEVELS": claims.LEVELS,
+        "dots": dots.dots,
+        "late": claims.late,
+        "told": claims.told,
+        "VERDICTS": findings.VERDICTS,
         "mark": tables.mark,
         "track": tables.track,
         "strip": tables.strip,
@@ -123,6 +150,14 @@ def _environment() -> Environment:
         "extractors": origins.extractors,
         "sources": origins.sources,
         "SOURCES": origins.SOURCES,
+        "probe_how": probes.how,
+        "probe_done": probes.done,
+        "probe_header": probes.header,
+        "probe_rows": probes.rows,
+        "SEARCH_HOW": search.HOW,
+        "trials": search.trials,
+        "winners": search.winners,
+        "changes": search.changes,
     }
     return found
 

@@ -96,6 +96,8 @@ def _part(key: str, value: Any) -> str:
         return label("inits", value)
     if key == "budget":
         return _amount(value)
+    if key == "critic_boost":
+        return f"{value['steps']:,} at the first {value['first']:,} and every {value['every']:,}"
     if key == "evaluation":
         return f"{value['samples']:,} samples every {_amount(value['every'])}"
     return _option(value)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.costs import RUN_COSTS
+from bench.reading import At
 from bench.records import AGREE
 from bench.reporting.base import (
-    At,
     Baseline,
     Cost,
     Declaration,
@@ -20,6 +20,8 @@ from bench.reporting.base import (
 )
 from bench.reporting.baselines import baselines
 from bench.reporting.baselines import headline as against
+from bench.reporting.behaviour import behaviour
+from bench.reporting.claims import judged, tables_of
 from bench.reporting.comparison import (
     contrasts,
     gaps,
@@ -33,6 +35,7 @@ from bench.reporting.costs import cheapest, costs, sentence
 from bench.reporting.frames import Frames, select
 from bench.reporting.numbers import listed, plural, settings
 from bench.reporting.origins import require_comparable
+from bench.reporting.probes import probed
 from bench.reporting.provenance import (
     differences,
     environments,
@@ -78,6 +81,9 @@ def summarize(results: Results, declaration: Declaration) -> Summary:
         failures=failures(frames),
         environments=machines,
         reproduction=reproduction(frames, declaration),
+        probes=probed(results),
+        claims=judged(results, frames, declaration),
+        behaviour=behaviour(tables_of(results, frames), declaration.metric, declaration.claims),
     )
 
 

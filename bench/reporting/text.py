@@ -9,6 +9,7 @@ from math import isfinite
 from statistics import median
 from typing import Any
 
+from bench.reporting import behaviour, claims, probes, search
 from bench.reporting.base import FORMAT_VERSION, Baseline, MetricLine, Recipe, Shares, Summary
 from bench.reporting.numbers import (
     ARROWS,
@@ -28,7 +29,7 @@ from bench.reporting.verdict import real
 
 
 def render_json(*summaries: Summary) -> str:
-    """`{"format_version": 3, "suites": [...]}`; what is not a number is null."""
+    """`{"format_version": 4, "suites": [...]}`; what is not a number is null."""
     whole = {
         "format_version": FORMAT_VERSION,
         "suites": [{"verdict": each.verdict, **asdict(each)} for each in summaries],
@@ -55,15 +56,19 @@ def _suite(summary: Summary) -> str:
     declared = summary.declaration
     blocks = [
         f"# {_plain(declared.title)}",
+        *_claims(summary),
         f"**{_plain(summary.headline)}**",
         *(f"> **Warning:** {_plain(warning)}" for warning in summary.warnings),
         _bullets(summary.sentences),
         _bullets(summary.notes),
+        *_probes(summary),
+        *_search(summary),
         "## Comparison",
         *(block for baseline in summary.baselines for block in _baseline(baseline)),
         _comparison(summary),
         _bullets(summary.gaps),
         *(block for shares in summary.shares for block in _shares(shares, summary.variants)),
+        *_behaviour(summary),
         "## Cost and speed",
         _costs(summary),
         *_failures(summary),
@@ -80,6 +85,51 @@ def _suite(summary: Summary) -> str:
         _code("toml", declared.text),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _claims(summary: Summary) -> Iterable[str]:
+    """What the suite claims, and what became of it."""
+    if not summary.claims:
+        return
+    yield f"## {_plain(claims.headline(summary.claims))}"
+    yield _table(claims.COLUMNS_OF, claims.rows(summary.claims))
+    yield _plain(claims.LEVELS)
+
+
+def _search(summary: Summary) -> Iterable[str]:
+    """What the suite's search found, and by which settings its variants are compared."""
+    if (found := summary.search) is None:
+        return
+    yield "## Search"
+    yield _bullets(found.sentences)
+    if rows := search.curves(found):
+        yield _table(["Variant", "k", "Expected best of k", "Median best of k, 95 %"], rows)
+        yield _plain(search.HOW)
+    if settings := search.winners(found):
+        yield "### Settings that won"
+        yield _table(search.WINNERS, settings)
+    yield "### Every trial"
+    yield _table(["Variant", "Trial", "Drawn", found.label], search.trials(found))
+
+
+def _probes(summary: Summary) -> Iterable[str]:
+    """What the suite's probes measured: a table a quantity."""
+    for probe in summary.probes:
+        yield f"## Probe: {_plain(probe.title)}"
+        yield _plain(probe.about)
+        yield _plain(probes.done(probe))
+        for panel in probe.panels:
+            yield f"### {_plain(panel.label)}"
+            yield _table(probes.header(panel), probes.rows(panel))
+            yield _plain(panel.note)
+
+
+def _behaviour(summary: Summary) -> Iterable[str]:
+    """How each variant trained."""
+    if summary.behaviour:
+        yield "## Training behaviour"
+        yield _table(behaviour.headings(summary), behaviour.rows(summary))
+        yield _plain(behaviour.about(summary))
 
 
 def _baseline(baseline: Baseline) -> Iterable[str]:

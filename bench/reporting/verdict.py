@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.reporting.base import At, MetricLine
+from bench.reading import At
+from bench.reporting.base import MetricLine
 from bench.reporting.numbers import (
     beside,
     effect,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -14,7 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import StoreError
-from bench.records import FINISHED, SCHEMA_VERSION, CurveRow, MetricRow, RunRow, TimingRow
+from bench.records import (
+    FINISHED,
+    SCHEMA_VERSION,
+    CurveRow,
+    MetricRow,
+    ProbeRow,
+    RunRow,
+    TimingRow,
+)
 
 TABLES: dict[str, type] = {
     "run": RunRow,
@@ -22,6 +31,10 @@ TABLES: dict[str, type] = {
     "metrics": MetricRow,
     "timings": TimingRow,
 }
+"""Of a run, one file each."""
+PROBES = "probes"
+"""The folder of a suite's probes, one file a seed, and the name of their table."""
+_ROWS = {**TABLES, PROBES: ProbeRow}
 _ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 _VERSION_KEY = b"schema_version"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -30,16 +43,19 @@ NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 @cache
 def schema(table: str) -> pa.Schema:
     """The Parquet schema of a table, from the fields of its row type."""
-    row = TABLES[table]
+    row = _ROWS[table]
     hints = get_type_hints(row)
     columns = [_column(field.name, hints[field.name]) for field in fields(row)]
     return pa.schema(columns, metadata={_VERSION_KEY: str(SCHEMA_VERSION).encode()})
 
 
-def encode(table: str, rows: Sequence[Any]) -> bytes:
-    """The rows as a Parquet file, compressed with zstd."""
+def encode(table: str, rows: Sequence[Any], notes: Mapping[str, str] | None = None) -> bytes:
+    """The rows as a Parquet file, compressed with zstd; `notes` stand in its metadata."""
     buffer = pa.BufferOutputStream()
-    columns = pa.Table.from_pylist([asdict(row) for row in rows], schema=schema(table))
+    form = schema(table)
+    if notes:
+        form = form.with_metadata({**form.metadata, **notes})
+    columns = pa.Table.from_pylist([asdict(row) for row in rows], schema=form)
     pq.write_table(columns, buffer, compression="zstd")
     content: bytes = buffer.getvalue().to_pybytes()
     return content
@@ -65,6 +81,28 @@ def read_table(path: Path, table: str) -> pa.Table:
         for field in schema(table)
     ]
     return pa.table(columns, schema=schema(table))
+
+
+def notes_of(path: Path) -> dict[str, str]:
+    """What stands in a table's metadata; raises `StoreError` as `read_table` does."""
+    try:
+        found = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(
+            f"{path}: not a readable Parquet table ({reason(error)}); "
+            "delete it and run the suite again"
+        ) from error
+    _refuse_foreign(path, found)
+    return {key.decode(): value.decode() for key, value in found.metadata.items()}
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write, and flush to the disk, so that a rename never outruns what it commits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def run_folders(root: Path) -> Iterator[Path]:

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ import pyarrow as pa
 from bench.errors import StoreError, SuiteError, suggestion
 from bench.store.base import (
     NAME,
+    PROBES,
     TABLES,
     is_finished,
+    notes_of,
     read_table,
     reason,
     run_folders,
@@ -72,6 +75,35 @@ class Results:
         if not isinstance(declared, dict):
             raise StoreError(f"{path}: expected a JSON object, found {type(declared).__name__}")
         return declared
+
+    @cached_property
+    def probes(self) -> pd.DataFrame:
+        """Every row of the declared probes, in the order declared; columns as of a `ProbeRow`.
+
+        Raises `StoreError` for a table that cannot be read or is of a newer version.
+        """
+        parts = [read_table(path, PROBES) for path in self._probe_files()]
+        form = schema(PROBES)
+        whole = pa.concat_tables(parts) if parts else pa.Table.from_pylist([], schema=form)
+        frame: pd.DataFrame = whole.to_pandas()
+        return frame
+
+    @cached_property
+    def probe_notes(self) -> tuple[dict[str, Any], ...]:
+        """Of each declared seed of a probe that has been measured: its `spec`, and what a report
+        says of the probe (`title`, `about`, `quantities`)."""
+        found = (notes_of(path) for path in self._probe_files())
+        return tuple(
+            {"spec": json.loads(each["spec"]), **json.loads(each.get("notes", "{}"))}
+            for each in found
+        )
+
+    def _probe_files(self) -> list[Path]:
+        """The tables there are of the declared probes."""
+        there = (self.root / "declaration.json").is_file()
+        declared = self.declaration.get("probes", ()) if there else ()
+        paths = [self.root / PROBES / f"{safe_name(one['probe_id'])}.parquet" for one in declared]
+        return [path for path in paths if path.is_file()]
 
     def only(self, run_ids: Collection[str]) -> Results:
         """The same results, of some runs alone."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.errors import StoreError
 from bench.records import FINISHED, RunResult
-from bench.store.base import encode, is_finished, reason, safe_name, safe_path
+from bench.store.base import encode, is_finished, reason, safe_name, safe_path, write_file
 
 
 def prepare(root: Path, suite: str) -> None:
@@ -39,7 +39,7 @@ def keep_suite(root: Path, suite: str, text: str, declaration: Mapping[str, Any]
     for name, content in (("suite.toml", text), ("declaration.json", declared)):
         staged = folder / f".{name}.partial"
         try:
-            _write_file(staged, content.encode())
+            write_file(staged, content.encode())
             staged.replace(folder / name)
         except OSError as error:
             raise StoreError(f"{folder / name}: cannot be written ({reason(error)})") from error
@@ -104,9 +104,9 @@ def _stage(folder: Path, result: RunResult) -> None:
     }
     files = {safe_path(name): content for name, content in result.files.items()}
     for table, rows in tables.items():
-        _write_file(folder / f"{table}.parquet", encode(table, rows))
+        write_file(folder / f"{table}.parquet", encode(table, rows))
     for path, content in files.items():
-        _write_file(folder / path, content)
+        write_file(folder / path, content)
 
 
 def _commit(staged: Path, folder: Path) -> None:
@@ -125,12 +125,3 @@ def _restore(folder: Path) -> None:
         place = folder / old.name[1:].removesuffix(".replaced")
         if not place.exists():
             old.rename(place)
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    """Write, and flush to the disk, so that a rename never outruns what it commits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

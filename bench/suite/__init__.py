@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 
 from bench.errors import SuiteError, suggestion
+from bench.suite.asking import Asking
 from bench.suite.base import (
-    SHARED,
     Layer,
     Leaf,
     Origin,
@@ -26,15 +26,15 @@ from bench.suite.base import (
     overlay,
     refuse,
 )
-from bench.suite.asking import Asking
 from bench.suite.claims import read_claims
-from bench.suite.document import Declared, declared, document, head, shared, table, variant_sets
+from bench.suite.document import Declared, declared, document, head, shared, table
+from bench.suite.layers import layered
 from bench.suite.matrix import cells
 from bench.suite.models import Cell, Matrix, Primary, Suite, Variant
 from bench.suite.overrides import read_overrides
 from bench.suite.positions import Source, read
-from bench.suite.probes import read_probes
 from bench.suite.primary import Where, baselines, judged_apart, unmeasured
+from bench.suite.probes import read_probes
 from bench.suite.search import read_search
 from bench.suite.sweeps import Draft, drafts, split, sweeps
 from bench.suite.variants import BUILT_IN, resolve, shared_problems
@@ -193,8 +193,7 @@ def _recipes(
 ) -> tuple[dict[str, Variant], dict[str, Where]]:
     """The variants that have a run, each with all its layers laid over one another, and where these
     were written."""
-    base, above = shared(source), {k: v for k, v in sets.items() if k[0] in SHARED}
-    problems = shared_problems(overlay(BUILT_IN, base), source.nearest)
+    problems = shared_problems(overlay(BUILT_IN, shared(source)), source.nearest)
     recipes: dict[str, Variant] = {}
     places: dict[str, Where] = {}
     for draft in found:
@@ -202,16 +201,7 @@ def _recipes(
         if not seeds:
             continue
         one = written[draft.declared]
-        settings = BUILT_IN
-        for layer in (
-            base,
-            one.preset,
-            one.own,
-            draft.settings,
-            above,
-            variant_sets(sets, one.name),
-        ):
-            settings = overlay(settings, layer)
+        settings = layered(source, sets, one, draft.settings)
         places[draft.name] = partial(locate, settings, otherwise=one.otherwise(source))
         variant, faults = resolve(draft.name, settings, one.otherwise(source))
         problems += faults

@@ -46,6 +46,8 @@ def read_claims(asking: Asking) -> tuple[Claim, ...]:
             if claim in claims:
                 faults.append(Fault((), "this is claimed already"))
             claims.append(claim)
+        # what is missing may be there under a wrong key, which is then told
+        faults = [fault for fault in faults if not fault.missing] or faults
         problems += [Problem(source.origin(("claim", index, *f.key)), f.text) for f in faults]
     refuse(problems)
     return tuple(claims)

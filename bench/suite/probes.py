@@ -43,7 +43,8 @@ class _Written:
     def problems(self, faults: list[Fault]) -> Iterator[Problem]:
         """The faults, at the places where their settings were written."""
         for fault in faults:
-            yield Problem(locate(self.settings, fault.key, self.otherwise), fault.text)
+            of_one = fault.key and locate(self.settings, fault.key, self.otherwise)
+            yield Problem(of_one or self.otherwise(()), fault.text)
 
 
 def read_probes(asking: Asking) -> tuple[Probing, ...]:

@@ -28,6 +28,8 @@ def read_search(asking: Asking) -> Search | None:
     found = nest(asking.settings).get("search")
     if found is None:
         return None
+    if "search" not in asking.source.tree:  # half a table would come out of `--set` alone
+        refuse([Problem(place(asking), "the suite has no table [search]; write one")])
     asked = table(Searching, "search", found, asking.settings, asking.source)
     made, runs = _matrix(asking)
     refuse([*_unfit(asking), *_seen_before(asking, asked, runs)])

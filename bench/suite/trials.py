@@ -83,8 +83,8 @@ class Tuned:
             yield Problem(place(self.asking, "space"), f"{text}; every variant has as many")
             return
         for each in self.keys.values():
-            if each.variant is None and (text := self._foreign(each)):
-                yield Problem(each.origin, text)
+            if each.variant is None and (foreign := self._foreign(each)):
+                yield Problem(each.origin, foreign)
         there = size(self._distributions())
         if self.asked.trials > there:
             text = f"the space of {self.name!r} holds {there:,.0f} settings"
