@@ -65,7 +65,7 @@ def test_columns_follow_the_rows_and_carry_their_version(root):
     assert types == {"status": "string", "seed": "int64", "dirty": "bool"}
     assert not table.schema.field("run_id").nullable
     assert table.schema.field("error").nullable
-    assert table.schema.metadata[b"schema_version"] == b"3"
+    assert table.schema.metadata[b"schema_version"] == b"4"
 
 
 def test_null_is_null_and_not_a_number(root):
@@ -129,8 +129,8 @@ def rewritten(path: Path, drop: str | None = None, **metadata: str) -> None:
 
 def test_newer_results_are_refused_and_not_overwritten(root):
     path = store.write(root, "suite", result()) / "run.parquet"
-    rewritten(path, schema_version="4")
-    told = rf"{path}: schema_version 4 is newer than this bench can read \(3\); upgrade"
+    rewritten(path, schema_version="5")
+    told = rf"{path}: schema_version 5 is newer than this bench can read \(4\); upgrade"
     with pytest.raises(StoreError, match=told):
         store.load_results(root / "suite")
     with pytest.raises(StoreError, match=told):

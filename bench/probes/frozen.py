@@ -7,10 +7,12 @@ from threading import RLock
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 from tqdm import tqdm
 
 from bench import seeding
 from bench.training.base import Recipe, settings
+from bench.training.batches import CriticBatch
 from bench.training.stacked import Stacked
 
 EARNED = 1000
@@ -38,9 +40,17 @@ def strengthened(made: Stacked, recipe: Recipe, stops: Sequence[int]) -> Iterato
     for stop in stops:
         with settings("fp32", recipe.seeds[0], done, made.batches.device):
             for step in range(done, stop):
-                made.critic_step(made.batches.critic(step, 0))
+                made.critic_step(_readable(made.batches.critic(step, 0)))
         done = stop
         yield stop
+
+
+def _readable(batch: CriticBatch) -> CriticBatch:
+    """What a compiled step can read: on a GPU, contiguous copies, which is what it was traced on."""
+    if batch.latents.device.type == "cpu":
+        return batch
+    copies: CriticBatch = pytree.tree_map(torch.Tensor.contiguous, batch)
+    return copies
 
 
 def normal(seed: int, stream: str, shape: tuple[int, ...], device: torch.device) -> Tensor:
