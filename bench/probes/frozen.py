@@ -46,7 +46,7 @@ def strengthened(made: Stacked, recipe: Recipe, stops: Sequence[int]) -> Iterato
 
 
 def _readable(batch: CriticBatch) -> CriticBatch:
-    """What a compiled step can read: on a GPU, contiguous copies, which is what it was traced on."""
+    """What a compiled step can read: on a GPU contiguous copies, on which it was traced."""
     if batch.latents.device.type == "cpu":
         return batch
     copies: CriticBatch = pytree.tree_map(torch.Tensor.contiguous, batch)
