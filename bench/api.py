@@ -118,14 +118,16 @@ def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by nam
     specs, start = plan.expand(suite), registry.load("executors", executor)
     devices = plan.devices(suite)
     preflight.check(specs, devices)
+    probes = probing.expand(suite)
+    probing.require(probes)
     store.prepare(root, suite.name)
     with store.locked(root, suite.name):
         measured = store.finished_probes(root, suite.name)
         driver.drive(suite, plan.groups(specs, suite.name, timed=suite.timed))
         share = {"devices": devices, "timeout": timeout}
-        probes = probing.pending(probing.expand(suite), () if fresh else measured)
+        left = probing.pending(probes, () if fresh else measured)
         share |= {"workers": workers}  # what a probe holds in memory is little
-        with closing(start(probing.measure, probes, **share, on_progress=on_progress)) as arriving:
+        with closing(start(probing.measure, left, **share, on_progress=on_progress)) as arriving:
             for seed in arriving:
                 store.write_probe(root, suite.name, seed)
                 on_probe(seed)
@@ -168,13 +170,14 @@ class _Driver:
 
     def tuned(self, suite: Suite) -> Suite:
         """The suite after its search, all of whose trials have run by then."""
-        from bench import plan, preflight, search
+        from bench import plan, preflight, probing, search
 
         if suite.search is None or suite.search.settled:
             return suite
         registry.load("executors", self.executor)
         asked = [run.spec for run in plan.trials(suite)]
         preflight.check((*asked, *plan.expand(_open(suite))), plan.devices(suite))
+        probing.require(probing.expand(_open(suite)))
         store.prepare(self.root, suite.name)
         folder = self.root / suite.name
         with store.locked(self.root, suite.name):
@@ -358,6 +361,7 @@ def preview(
     stages = (plan.trial_groups(suite), plan.groups(specs, suite.name, timed=suite.timed))
     preflight.check([spec for stage in stages for group in stage for spec in group.specs], devices)
     trials, groups = (plan.pending(stage, done) for stage in stages)
+    probing.require(probing.expand(_open(suite)))
     room = _room((*trials, *groups), devices, executor, workers)
     count = len(room.workers)
     folders = (root / suite.name, root / "reference" / suite.name)

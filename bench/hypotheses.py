@@ -70,7 +70,8 @@ class Claim:
     above: float | None = None
     below: float | None = None
     margin: Annotated[float, Ge(0.0)] = 0.0
-    """Relative where ratios are compared, in the number's unit where differences are."""
+    """Relative where ratios are compared, in the number's unit where differences are; of a metric
+    without a ceiling a ratio is meant, and nothing is decided where a value has none."""
     of: Of = "final"
     target: float | None = None
     axis: Axis = "images"

@@ -157,7 +157,8 @@ TOY_WGAN_GP = _frozen(
     init="he_uniform",
     training={"batch_size": 256},
 )
-"""`gan_toy.py` of the WGAN-GP authors; it trains for 100,000 generator steps."""
+"""`gan_toy.py` of the WGAN-GP authors; it trains for 100,000 generator steps.  Their last layers
+start from another variance, 2 over inputs and outputs together."""
 
 TOY_WGAN = _frozen(
     objective="wgan",

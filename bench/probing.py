@@ -42,6 +42,14 @@ def pending(specs: Sequence[ProbeSpec], finished: Collection[str]) -> tuple[Prob
     return tuple(spec for spec in specs if spec.probe_id not in finished)
 
 
+def require(specs: Sequence[ProbeSpec]) -> None:
+    """Raise `DataError` for a probe about variants that it can do nothing with."""
+    from bench.training.base import resolve
+
+    for spec in specs:
+        resolve("probes", spec.probe).require(spec.recipes)
+
+
 def measure(spec: ProbeSpec, placement: Placement, emit: Emit) -> list[ProbeResult]:
     """Measure one seed of a probe; a request that it cannot meet is a failure in one line."""
     import torch

@@ -479,6 +479,10 @@ class RunResult:
         return replace(self, run=replace(self.run, workers=workers))
 
 
+PROBE_VERSION = 1
+"""Part of what a probe's table is known by; raised when a probe starts to measure otherwise."""
+
+
 @dataclass(frozen=True)
 class ProbeSpec:
     """One seed of a probe, a controlled experiment that is no training run; the unit of work."""
@@ -496,6 +500,8 @@ class ProbeSpec:
         """Canonical JSON, as of a run's spec."""
         recipes = {name: json.loads(spec.to_json()) for name, spec in self.recipes.items()}
         whole = {**asdict(replace(self, recipes={})), "recipes": recipes}
+        if PROBE_VERSION > 1:  # the first was not written down
+            whole["version"] = PROBE_VERSION
         return json.dumps(whole, sort_keys=True, separators=(",", ":"))
 
     @property

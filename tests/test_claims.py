@@ -1,7 +1,9 @@
 """Claims held against tables: which number of a run they read, and what becomes of them."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from claims_fixture import flat, judged, tables
 
@@ -49,6 +51,22 @@ def test_metric_near_real_data_is_better_when_it_is_nearer():
     assert judged(none, "share", better="wgan", than="gan").sides[0].values == ()
 
 
+def test_relative_margin_stays_one_where_a_value_has_no_logarithm():
+    near, far = [0.002, -0.0005, 0.001, 0.0015], [0.05, 0.052, 0.048, 0.051]
+    of = tables({"kid": {"gan": flat(*far), "wgan": flat(*near)}})
+    found = judged(of, "kid", better="wgan", than="gan", margin=0.1)
+    assert (found.verdict, found.findings[0].basis) == ("not_enough_evidence", "not_positive")
+    assert judged(of, "kid", better="wgan", than="gan").verdict == "supported"  # by difference
+
+
+def test_less_variance_is_better_whatever_a_metric_should_be_near():
+    steady, unsteady = [[0.5, 0.5 + d] * 10 for d in (1e-3, 2e-3, 1.5e-3)], [[0.1, 1.9] * 10] * 3
+    of = tables({"share": {"gan": unsteady, "wgan": steady}}, better="near_reference", floor=0.9)
+    found = judged(of, "share", of="late_variance", better="wgan", than="gan")
+    assert found.verdict == "supported"
+    assert max(found.sides[0].numbers) < 1e-5  # not how far from 0.9 that is
+
+
 @pytest.mark.parametrize(
     ("of", "values"),
     [
@@ -82,6 +100,19 @@ def test_score_gap_is_divided_by_the_slope_and_correlated_where_both_are_known()
     terms = {"of": "correlation", "against": "fid", "variant": "gan", "above": 0.0}
     (side,) = judged(found, "score_gap_per_slope", **terms).sides
     assert side.numbers == pytest.approx((spearman((4, 3, 3), (9, 4, 3)),) * 2)
+
+
+def test_a_recipe_that_is_looked_at_less_often_is_not_found_slower():
+    courses = [[10.0 - i - late for i in range(10)] for late in (0.0, 0.5, 1.0, 1.5, 1.0)]
+    asked = {"of": "time_to_target", "target": 3.0, "better": "wgan", "than": "gan"}
+    asked |= {"axis": "generator_steps", "consecutive": 1, "margin": 0.1}
+    same = tables({"fid": {"gan": courses, "wgan": courses}})
+    assert judged(same, **asked).verdict != "supported"
+    rows = same.metrics
+    seldom = rows[(rows["variant"] == "wgan") | rows["generator_step"].isin([500, 1000])]
+    found = judged(replace(same, metrics=seldom), **asked)
+    assert found.findings[0].high < 1 / 1.1  # by what was seen, a fifth sooner
+    assert (found.verdict, found.findings[0].basis) == ("not_enough_evidence", "grid")
 
 
 def test_time_to_target_censors_what_never_got_there():
@@ -141,13 +172,38 @@ def test_diverged_run_has_collapsed():
     assert found.findings[0].p_value == pytest.approx(2 * 6 / math.comb(12, 5))
 
 
-def test_correlation_across_runs_pools_the_named_variants():
-    ends = {"gan": flat(1, 2, 3, 4), "wgan": flat(5, 6, 7, 8)}
-    curves = {"critic_loss": {"gan": flat(10, 20, 30, 40), "wgan": flat(50, 60, 70, 80)}}
-    terms = {"of": "correlation", "against": "critic_loss", "across": True, "above": 0.5}
-    found = judged(tables({"fid": ends}, curves=curves), **terms)
+ACROSS = {"of": "correlation", "against": "critic_loss", "across": True, "above": 0.5}
+
+
+def test_correlation_across_the_runs_of_one_variant():
+    curves = {"critic_loss": {"gan": flat(*range(10, 90, 10))}}
+    found = judged(tables({"fid": {"gan": flat(*range(1, 9))}}, curves=curves), **ACROSS)
     assert (found.findings[0].effect, found.verdict) == (1.0, "supported")
-    assert [len(side.values) for side in found.sides] == [4, 4]
+
+
+def test_correlation_across_recipes_is_of_their_means():
+    # within every recipe the two numbers fall together, across the recipes one rises
+    ends = {name: flat(i, i + 2) for i, name in enumerate("abcdefgh")}
+    losses = {name: flat(10 * i + 12, 10 * i + 10) for i, name in enumerate("abcdefgh")}
+    found = judged(tables({"fid": ends}, curves={"critic_loss": losses}), **ACROSS)
+    assert (found.findings[0].effect, found.verdict) == (1.0, "supported")
+    few = {name: ends[name] for name in "abc"}
+    kept = {"critic_loss": {name: losses[name] for name in "abc"}}
+    assert judged(tables({"fid": few}, curves=kept), **ACROSS).verdict == "not_enough_evidence"
+
+
+def test_runs_of_one_recipe_are_no_evidence_of_their_own():
+    # no correlation of the recipes, whose runs lie close together: pooled, a fifth were "refuted"
+    draw = np.random.default_rng(0)
+    verdicts = []
+    for _ in range(120):
+        x, y = draw.normal(size=(2, 7, 1)) + 0.2 * draw.normal(size=(2, 7, 5))
+        names = "abcdefg"
+        ends = {name: flat(*row) for name, row in zip(names, x, strict=True)}
+        curves = {"critic_loss": {name: flat(*row) for name, row in zip(names, y, strict=True)}}
+        verdicts.append(judged(tables({"fid": ends}, curves=curves), **ACROSS | {"above": 0.0}))
+    wrong = sum(found.verdict == "supported" for found in verdicts)
+    assert wrong <= 8  # of 120, 2.5 % each: with probability 0.997
 
 
 def test_correlation_across_runs_with_a_declared_number():

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from claims_fixture import tables
 from report_fixture import declaration, troubled, whole
 from suite_text import GAN, HEAD, WGAN, suite_of
 
@@ -16,6 +17,7 @@ from bench.hypotheses import Claim
 from bench.reporting.claims import headline, judged, lines
 from bench.reporting.frames import select
 from bench.reporting.page import render_html
+from bench.reporting.readings import what
 from bench.reporting.summary import summarize
 from bench.reporting.text import render_json, render_markdown
 
@@ -35,8 +37,8 @@ SENTENCES = [
     "Refuted: final FID (digits) of gan is 0.544 times that of wgan [0.491, 0.602], not beyond the "
     "margin of 900 % (0.100 times) (5 against 5 seeds).",
     "Not enough evidence: Spearman’s correlation of critic loss with FID (digits) across runs, at "
-    "their ends of gan, wgan and wgan_gp is 0.436 [-0.124, 0.785], not clear of 0 (15 runs); about "
-    "43 runs would probably decide.",
+    "their ends, of gan, wgan and wgan_gp: no interval, since fewer than 4 recipes have both "
+    "numbers (the means of 3 recipes, 15 runs).",
     "Supported: final median slope of the critic of wgan_gp is 0.940 [0.872, 1.01], between 0.8 "
     "and 1.2 (5 seeds).",
     "Not enough evidence: until FID (digits) is 200 or better at 2 evaluations in a row, gan takes "
@@ -136,6 +138,36 @@ def test_claim_about_nothing_that_ran_is_not_decided(results):
         (found,) = summarize(results, declaration(claims=(claim,))).claims
         assert found.verdict == "not_enough_evidence"
         assert found.sentence.startswith("Not enough evidence: ")
+
+
+def test_correlation_with_what_never_varies_says_so(results):
+    terms = {"of": "correlation", "across": True, "above": 0.0}
+    claim = Claim("t", "fid", against="evaluation.samples", variant="gan", **terms)
+    (found,) = summarize(results, declaration(claims=(claim,))).claims
+    assert "no correlation, since one of the two numbers is the same in every run" in found.sentence
+    few = Claim("t", "fid", against="recall", variant="gan", **terms)
+    (found,) = summarize(results, declaration(claims=(few,))).claims
+    assert "fewer than 4 runs with both numbers" in found.sentence
+
+
+def test_time_of_every_variant_says_how_many_got_there(results):
+    terms = {"of": "time_to_target", "target": 1e-9, "below": 100.0}
+    (found,) = summarize(results, declaration(claims=(Claim("t", "fid", **terms),))).claims
+    for name in ("gan", "wgan", "wgan_gp"):
+        assert f"reached by 0 of 5 runs of {name} [0 %, 43 %]" in found.sentence
+
+
+def test_trend_of_a_probe_is_along_its_axis():
+    empty = tables({})
+    trend = Claim("t", "noise", of="trend", probe="gradient_noise", below=0.0)
+    told = "Spearman’s correlation of noise (probe gradient_noise) with its place along the axis"
+    assert what(trend, empty) == told
+
+
+def test_claim_that_is_a_sentence_gets_no_second_stop(results):
+    said = replace(MORE_MODES, text="It covers more modes.")
+    *_, line = lines(summarize(results, declaration(claims=(said,))).claims)
+    assert line.startswith("- It covers more modes. Supported: ")
 
 
 def test_claim_is_judged_on_each_device(results):

@@ -24,9 +24,10 @@ from bench.probes.frozen import engine, strengthened
 from bench.probes.gradient_noise import Frozen, GradientNoise, compared
 from bench.probes.lipschitz import Lipschitz, described
 from bench.probes.players import Losses, Players, opposition, payoff
-from bench.probes.trained import Moment, Rows, Subject, cosine, slopes, stops
+from bench.probes.trained import Moment, Rows, Subject, cosine, stops
 from bench.records import Quantity, RunSpec
 from bench.suite.checks import check_part
+from bench.training.diagnostics import slopes
 
 CPU = torch.device("cpu")
 SUITE = """
@@ -214,7 +215,7 @@ def test_a_pool_of_fewer_than_two_batches_is_refused():
 def test_a_batch_of_no_whole_packs_is_refused(recipes):
     probe = GradientNoise(steps=1, batch_sizes=(3, 4), samples=32)
     with pytest.raises(DataError, match="'wgan' packs 2 samples, and a batch of 3 is no whole"):
-        probe.run({"wgan": replace(recipes["wgan"], packing=2)}, 3, CPU)
+        probe.require({"wgan": replace(recipes["wgan"], packing=2)})
 
 
 @pytest.mark.parametrize("probe", PROBES[:3], ids=lambda probe: type(probe).__name__)
@@ -268,6 +269,12 @@ def test_the_critics_step_that_is_tried_is_the_next_one_of_training(recipes):
     at_first = next(made.moments(2, 2))  # an engine that has gone no further
     changed = Players(steps=2, tries=1)._changes(made, at_first, losses)
     assert changed["generator_loss_change"] == pytest.approx(after - before, rel=1e-6)
+
+
+def test_a_step_is_tried_at_the_end_of_a_schedule_that_ends_at_zero(recipes):
+    falling = replace(recipes["gan"], schedule={"name": "linear", "to": 0.0})
+    rows = Players(steps=4, checkpoints=2, samples=50, tries=1).run({"gan": falling}, 3, CPU)
+    assert all(row.value for row in rows if row.x == 4.0 and "loss_change" in row.quantity)
 
 
 def test_exact_distance_of_a_shifted_cloud_is_the_shift():
@@ -325,10 +332,10 @@ def test_share_at_the_bound_counts_weights_as_their_type_holds_them():
 
 def test_capacity_refuses_variants_without_a_clip_and_images(recipes):
     with pytest.raises(DataError, match=r"none of its variants \(gan\) is clipped; name one"):
-        Capacity().run({"gan": recipes["gan"]}, 3, CPU)
+        Capacity().require({"gan": recipes["gan"]})
     images = replace(recipes["wgan"], dataset={"name": "mnist", "root": None})
     with pytest.raises(DataError, match="'wgan' is on images of 'mnist'; expected points"):
-        Capacity().run({"wgan": images}, 3, CPU)
+        Capacity().require({"wgan": images})
 
 
 def test_a_value_that_is_no_number_is_left_out():

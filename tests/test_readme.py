@@ -15,19 +15,30 @@ from bench.reporting.summary import summarize
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REFERENCE = ROOT / "results" / "reference" / "mnist_compare"
+BLOCKS = dict(re.findall(r"<!-- (\w+) -->\n(.*?)<!-- end -->", README, re.DOTALL))
+"""What is quoted of each reference run, by its suite."""
 
 
-def quoted() -> list[str]:
-    block = re.search(r"<!-- mnist_compare -->\n(.*?)<!-- end -->", README, re.DOTALL)
-    assert block is not None
-    return [line for line in block[1].splitlines() if line.strip() and set(line) - set("|- ")]
+def quoted(block: str) -> list[str]:
+    return [line for line in block.splitlines() if line.strip() and set(line) - set("|- ")]
 
 
-def test_every_number_quoted_is_of_the_reference_run():
-    rendered = bench.report(REFERENCE, format="md").splitlines()
-    assert quoted()
-    for line in quoted():
+@pytest.mark.parametrize("suite", BLOCKS)
+def test_every_number_quoted_is_of_the_reference_run(suite):
+    rendered = bench.report(ROOT / "results" / "reference" / suite, format="md").splitlines()
+    lines = quoted(BLOCKS[suite])
+    assert lines
+    for line in lines:
         assert line in rendered
+
+
+@pytest.mark.parametrize("suite", ["ladder", "claims_quick", "mnist_tuned"])
+def test_reference_runs_are_whole_and_of_the_shipped_claims(suite):
+    results = store.load_results(ROOT / "results" / "reference" / suite)
+    assert results.suite_text == (ROOT / "suites" / f"{suite}.toml").read_text("utf-8")
+    assert set(results.runs["status"]) <= {"completed", "diverged"}
+    assert {*results.declaration["run_ids"]} <= {*results.runs["run_id"]}
+    assert not any(claim["declared_after"] for claim in results.declaration.get("claims", ()))
 
 
 def test_reference_run_is_the_shipped_suite_as_it_stands():

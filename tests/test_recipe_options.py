@@ -201,6 +201,17 @@ def test_the_singular_value_is_differentiated_with_its_vectors_held(points):
     assert torch.allclose(layer.parametrizations.weight.original.grad, weight.grad, atol=1e-12)
 
 
+def test_normed_weights_train_in_the_textbook_loop_in_low_precision(points):
+    asked = recipe(spectral_norm=True)
+    losses = {
+        precision: Textbook(asked, points, precision=precision).advance(0, 3, 3)["critic_loss"]
+        for precision in ("fp32", "bf16")
+    }
+    assert losses["bf16"].dtype == torch.float32
+    assert not torch.equal(losses["bf16"], losses["fp32"])
+    assert torch.allclose(losses["bf16"], losses["fp32"], atol=0.02)
+
+
 def test_a_normed_group_trains_as_its_members_alone(points):
     together = started(recipe(spectral_norm=True, packing=2, seeds=(3, 8)), points)
     alone = started(recipe(spectral_norm=True, packing=2, seeds=(8,)), points)

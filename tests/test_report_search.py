@@ -100,6 +100,18 @@ def test_all_trials_diverged_have_no_curve(tmp_path, suite):
     assert all(one.curve == () and one.winner.number == 1 for one in found.tunings)
 
 
+def test_variant_without_a_score_has_no_curve_of_anothers_worst(tmp_path, suite):
+    folder = told(tmp_path, suite, {"gan": [4.0, 2.0, 9.0], "wgan": [None] * 3})
+    found = api.compare(folder).search
+    assert [len(one.curve) for one in found.tunings] == [3, 0]
+    first, *_, last = found.sentences
+    assert first == "With 3 trials each, the expected best W₂ (points) is gan 2."
+    assert last == (
+        "Every trial of wgan diverged or has no value: the first stands in for a winner."
+    )
+    assert api.report(folder, reports=tmp_path / "reports").is_file()
+
+
 def test_declaration_that_holds_something_else_is_one_line(tmp_path, suite):
     folder = told(tmp_path, suite, VALUES)
     path = folder / "declaration.json"

@@ -48,6 +48,7 @@ BAD = [
     ('metric = "fid"\nof = "finale"\nbelow = 3', 3, "of: 'finale' is not one of the choices; did you mean 'final'?"),
     ('metric = "fid"\nof = "correlation"\nbelow = 0.3', 0, "against: is missing; expected what `metric` is correlated with"),
     ('metric = "fid"\nof = "correlation"\nagainst = "objective.clip"\nbelow = 0.3', 4, "against: 'objective.clip' is one number a run; set across = true, or name a metric"),
+    ('metric = "fid"\nof = "correlation"\nagainst = "fid"\nbelow = 0.3', 4, "against: 'fid' is correlated with itself; expected another"),
     ('metric = "fid"\nof = "correlation"\nagainst = "los"\nbelow = 0.3', 4, "against: 'los' is neither a metric nor a column of curves; expected one of: "),
     ('metric = "fid"\nof = "correlation"\nagainst = "critic_loss"\nbetter = "gan"\nthan = "wgan"', 5, "better: of = 'correlation' has no better end; say higher or lower"),
     ('metric = "fid"\nof = "trend"\nbelow = 3', 4, "below: 3 is no correlation; expected -1 to 1"),
@@ -111,3 +112,51 @@ def test_same_claim_twice_is_refused(tmp_path):
 def test_claims_are_tables(tmp_path):
     with pytest.raises(SuiteError, match=r"claim: expected \[\[claim\]\] tables, found a table"):
         suite_of(tmp_path, f"{TEXT}[claim]\nmetric = 'fid'\n")
+
+
+PROBES = """
+[[probe]]
+name = "lipschitz"
+variants = ["wgan"]
+[[probe]]
+name = "distances"
+"""
+
+
+@pytest.mark.parametrize(
+    ("probe", "metric", "name", "mend"),
+    [
+        ("lipschitz", "p50", "wgan · rael", "; did you mean 'wgan · real'?"),
+        ("lipschitz", "p50", "gan · real", "; did you mean 'wgan · real'?"),
+        ("distances", "score_gap", "hinge", "; expected one of: wgan, wgan_gp"),
+    ],
+)
+def test_series_that_a_probe_does_not_have_is_refused(tmp_path, probe, metric, name, mend):
+    bound = f'probe = "{probe}"\nmetric = "{metric}"\nabove = 0.5\n'
+    told = f"variant: '{name}' is not a series of '{metric}' of probe '{probe}'{mend}"
+    with pytest.raises(SuiteError) as caught:
+        claimed(tmp_path, f'{bound}variant = "{name}"', PROBES)
+    assert str(caught.value).endswith(told)
+    there = "wgan · real" if probe == "lipschitz" else "wgan"
+    assert claimed(tmp_path, f'{bound}variant = "{there}"', PROBES).claims[0].variant == there
+
+
+def test_claim_about_a_left_out_probes_series_stays(tmp_path):
+    bound = 'probe = "lipschitz"\nmetric = "p50"\nabove = 0.5\nvariant = "wgan · real"'
+    assert claimed(tmp_path, bound, PROBES, variants=["gan"]).claims
+
+
+def test_number_of_no_variants_declaration_is_refused(tmp_path):
+    terms = 'metric = "fid"\nof = "correlation"\nacross = true\nabove = 0\nagainst = '
+    with pytest.raises(SuiteError, match=r"'objective\.clp' is no number of any variant; did"):
+        claimed(tmp_path, f'{terms}"objective.clp"')
+    assert claimed(tmp_path, f'{terms}"evaluation.samples"').claims
+    # without the variant that has it, nobody can say
+    assert claimed(tmp_path, f'{terms}"objective.clip"', variants=["gan"]).claims
+
+
+def test_metric_that_can_have_no_value_is_refused(tmp_path):
+    text = TEXT.replace("[evaluation]\n", "[evaluation]\nsamples = 3\n")
+    few = f'{text}[[claim]]\ntext = "So it is."\nmetric = "kid"\nbelow = 1\n'
+    with pytest.raises(SuiteError, match=r"metric: 'kid' needs at least [\d,]+ samples, and 'gan'"):
+        suite_of(tmp_path, few)

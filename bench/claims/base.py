@@ -24,6 +24,9 @@ class Side:
     """Of a time: runs that had not reached the target when they ended, or at the limit."""
     against: tuple[float, ...] = ()
     """Of a correlation across runs: the other number of each value."""
+    since: tuple[float, ...] = ()
+    """Of a time: where each run was last seen before it was at the target, which it may have been
+    at any time since."""
 
     @property
     def numbers(self) -> tuple[float, ...]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import TypedDict
 
 from bench.claims.base import Judgement, Side
-from bench.claims.measures import measured
+from bench.claims.measures import as_distance, measured
 from bench.claims.outcomes import ends, pairs, times
 from bench.claims.tables import Tables
 from bench.hypotheses import CURVES, Claim
@@ -89,8 +90,11 @@ def _scale(claim: Claim, tables: Tables, sides: Sequence[Side]) -> Scale:
     if claim.of not in ("final", "best"):
         return scale_for(values)
     signed = claim.metric in CURVES and claim.metric not in POSITIVE
-    distance = claim.better is not None and tables.direction(claim.metric) == "near_reference"
-    return "raw" if signed or distance else scale_for(values, unit=tables.unit(claim.metric))
+    if signed or as_distance(claim, tables):
+        return "raw"
+    # of an unbiased KID one value at or below 0 must not turn 10 % into 0.1 of its unit
+    relative = claim.margin > 0 and claim.probe is None and any(value > 0 for value in values)
+    return scale_for([] if relative else values, unit=tables.unit(claim.metric))
 
 
 def _of_values(claim: Claim, sides: tuple[Side, ...], scale: Scale, to: Better) -> Judgement:
@@ -160,6 +164,11 @@ def _time_beyond(claim: Claim, a: Side, b: Side) -> Finding:
         return found
     # the verdict says of one of the two that it is sooner, or not so much later
     sooner = a if (found.verdict == "supported") == (to == "lower") else b
+    seen = [Sample(s.name, s.numbers if s is sooner else s.since) for s in (a, b)]
+    if beyond(*seen, toward=to, margin=claim.margin, scale=scale, level=LEVEL).verdict != (
+        found.verdict
+    ):
+        return found.held("grid")  # the other was not looked at often enough
     if not sooner.missed:
         return found
     early, late = (one, other) if to == "lower" else (other, one)
@@ -178,10 +187,11 @@ def _of_rates(claim: Claim, sides: tuple[Side, ...]) -> Judgement:
 
 
 def _of_correlations(claim: Claim, sides: tuple[Side, ...]) -> Judgement:
-    """Across runs: of each variant's own where two are compared, else of all named at once."""
+    """Across runs: of each variant's own where two are compared or one is named; of several the
+    means, since the runs of one recipe are no independent evidence of what holds across recipes.
+    """
     if claim.than is None:
-        x = [value for side in sides for value in side.numbers]
-        y = [value for side in sides for value in side.against]
+        x, y = _points(sides)
         found = correlation_inside(
             spearman(x, y), len(x), above=claim.above, below=claim.below, level=LEVEL
         )
@@ -190,6 +200,14 @@ def _of_correlations(claim: Claim, sides: tuple[Side, ...]) -> Judgement:
     to = toward(claim, "higher")
     found = correlations_beyond(a, b, toward=to, margin=claim.margin, level=LEVEL)
     return _compared(claim, to, found, sides)
+
+
+def _points(sides: Sequence[Side]) -> tuple[Sequence[float], Sequence[float]]:
+    """What is correlated: the runs of the one side, or the means of several."""
+    if len(sides) == 1:
+        return sides[0].numbers, sides[0].against
+    known = [side for side in sides if side.values]
+    return [fmean(s.numbers) for s in known], [fmean(s.against) for s in known]
 
 
 class _Bounds(TypedDict):

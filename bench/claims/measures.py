@@ -32,7 +32,7 @@ def measured(claim: Claim, tables: Tables, names: Sequence[str]) -> tuple[Side, 
         found = read(rows, tuple(names), "best" if claim.of == "best" else "final")
     else:
         found = per_run(rows, names, _number(claim, tables))
-    if claim.better is not None and tables.direction(claim.metric) == "near_reference":
+    if as_distance(claim, tables):
         found = _distances(found, tables.floor(claim.metric))
     return tuple(
         Side(
@@ -43,6 +43,15 @@ def measured(claim: Claim, tables: Tables, names: Sequence[str]) -> tuple[Side, 
         )
         for name in names
     )
+
+
+def as_distance(claim: Claim, tables: Tables) -> bool:
+    """Whether values are read as how far they are from what real data gets: the nearer, the better.
+
+    Of how much a run varies there is no such distance; less is better whatever the metric.
+    """
+    near = tables.direction(claim.metric) == "near_reference"
+    return near and claim.better is not None and claim.of in ("final", "best")
 
 
 def per_run(rows: pd.DataFrame, names: Sequence[str], number: Number) -> Values:

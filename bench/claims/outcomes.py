@@ -52,22 +52,31 @@ def _times(
 ) -> Side:
     seeds: list[int] = []
     found: list[float | None] = []
+    since: list[float] = []
     for run_id, seed, status in _runs(tables, name):
         own = rows.get(run_id)
         if own is None and status == "completed":
             continue  # never judged by the metric, or its cost is not known
         seeds.append(seed)
-        if own is None:
-            found.append(None)
-        else:
-            good = own["_good"].tolist()
-            found.append(time_to_target(own["_at"].tolist(), good, claim.consecutive))
+        course = [] if own is None else own["_at"].tolist()
+        good = [] if own is None else own["_good"].tolist()
+        found.append(time_to_target(course, good, claim.consecutive))
+        since.append(_before(found[-1], course, limit))
     counted, missed = restricted(found, limit)
-    values = tuple(sorted(zip(seeds, counted, strict=True)))
+    order = sorted(range(len(seeds)), key=seeds.__getitem__)
+    values = tuple((seeds[i], counted[i]) for i in order)
     plain = _counts(tables, name)
     completed = sum(status == "completed" for _, _, status in _runs(tables, name))
     without = completed + plain.diverged - len(seeds)
-    return Side(name, values, plain.diverged, without, missed)
+    earliest = tuple(since[i] for i in order)
+    return Side(name, values, plain.diverged, without, missed, since=earliest)
+
+
+def _before(time: float | None, course: Sequence[float], limit: float) -> float:
+    """The evaluation before the one at which a run was at its target, at most the limit."""
+    if time is None:
+        return limit
+    return min(limit, max((at for at in course if at < time), default=0.0))
 
 
 def ends(claim: Claim, tables: Tables, names: Sequence[str]) -> tuple[Side, ...]:

@@ -2,7 +2,8 @@
 
 Miyato, Kataoka, Koyama, Yoshida 2018, algorithm 1.  The singular value is u·Wv, with u and v from
 one step of power iteration after each update of the weights, and constant within a step.  They are
-buffers, so that they stack over seeds and travel with a checkpoint like weights.
+buffers, so that they stack over seeds and travel with a checkpoint like weights.  Where the stacked
+engine computes in bf16, so does it the singular value.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class _Spectral(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight over its largest singular value, u and v taken as constants."""
-        return weight / torch.dot(self.u, weight.flatten(1) @ self.v)
+        along = (weight.flatten(1) @ self.v).to(self.u.dtype)  # autocast may have lowered it
+        return weight / torch.dot(self.u, along)
 
 
 def spectrally_normalized(critic: M, generator: torch.Generator | None = None) -> M:

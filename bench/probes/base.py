@@ -27,12 +27,21 @@ class Probe(ABC):
     every_variant: ClassVar[bool] = True
     """Whether it is about all of them where its table names none; else it is about none then."""
 
+    def series(self, quantity: str, variants: Sequence[str]) -> tuple[str, ...] | None:
+        """The lines of a quantity's panel, of a probe about these variants; None where only a
+        run can tell."""
+        del quantity, variants
+        return None
+
+    def require(self, recipes: Mapping[str, RunSpec]) -> None:  # noqa: B027 - optional on purpose
+        """Raise `DataError` for variants that it can do nothing with, before anything is run."""
+
     @abstractmethod
     def run(
         self, recipes: Mapping[str, RunSpec], seed: int, device: torch.device
     ) -> Sequence[ProbeRow]:
         """Every point of one seed; the same rows for the same arguments on one machine's CPU.
 
-        `recipes` are the named variants' specs (none where `variants` is false).  Raises
-        `DataError` for variants that it can do nothing with, best before anything long starts.
+        `recipes` are the named variants' specs, which `require` has let pass; none where `variants`
+        is false.
         """

@@ -10,6 +10,7 @@ import torch
 from annotated_types import Ge, Gt, Le, MinLen
 from torch import Tensor, nn
 
+from bench import registry
 from bench.errors import DataError
 from bench.extractors.base import SAMPLES, FeatureBank
 from bench.extractors.points import POINTS
@@ -18,9 +19,10 @@ from bench.networks.base import Critic
 from bench.objectives.wgan import WGAN, WGANGP
 from bench.probes.base import Probe
 from bench.probes.frozen import engine, strengthened
-from bench.probes.trained import Rows, Steps, Subject, slopes
+from bench.probes.trained import Rows, Steps, Subject
 from bench.records import ProbeRow, Quantity, RunSpec
 from bench.training.base import Recipe
+from bench.training.diagnostics import slopes
 from bench.training.stacked import Stacked
 
 _X = "clip"
@@ -84,12 +86,26 @@ class Capacity(Probe):
         ),
     }  # fmt: skip
 
+    def series(self, quantity: str, variants: Sequence[str]) -> tuple[str, ...] | None:
+        """A line for clipping and one for the penalty; how many layers there are, a run tells."""
+        del variants
+        both = "clipping", "gradient penalty"
+        return {"estimate": both, "at_bound": both[:1]}.get(quantity)
+
+    def require(self, recipes: Mapping[str, RunSpec]) -> None:
+        """A clipped variant, on points: of images the exact distance would not mean much."""
+        spec = clipped(recipes)
+        if registry.load("datasets", spec.dataset["name"]).kind != "points":
+            raise DataError(
+                f"probe capacity: variant {spec.variant!r} is on images of "
+                f"{spec.dataset['name']!r}; expected points, such as data set 'ring'"
+            )
+
     def run(
         self, recipes: Mapping[str, RunSpec], seed: int, device: torch.device
     ) -> Sequence[ProbeRow]:
         """Every clip for the first variant that has one."""
         subject = Subject.of(clipped(recipes), device)
-        require_points(subject)
         clips = tuple(sorted(set(self.clips)))
         stack = replace(subject.recipe, objective=Clips(clips=clips), seeds=(seed,) * len(clips))
         made = self._trained(stack, subject.images)
@@ -161,15 +177,6 @@ def clipped(recipes: Mapping[str, RunSpec]) -> RunSpec:
         f"probe capacity: none of its variants ({', '.join(recipes) or 'it has none'}) is clipped; "
         "name one with objective 'wgan'"
     )
-
-
-def require_points(subject: Subject) -> None:
-    """Raise `DataError` for images, whose exact distance would not mean much."""
-    if subject.held_out.dtype == torch.uint8:
-        raise DataError(
-            f"probe capacity: variant {subject.spec.variant!r} is on images of "
-            f"{subject.spec.dataset['name']!r}; expected points, such as data set 'ring'"
-        )
 
 
 def earth_movers(x: Tensor, y: Tensor) -> float:

@@ -82,10 +82,16 @@ class Distances(Probe):
             "shift m",
             log_y=True,
             note="The same before it is divided. A clipped critic has whatever slope its bounds "
-            "leave it. The best penalised one has slope 1 + m/2λ here, and so a gap of m + m²/2λ.",
+            "leave it. The best linear one under the penalty has slope 1 + m/2λ, and so a gap of "
+            "m + m²/2λ.",
         ),
     }
     variants: ClassVar[bool] = False
+
+    def series(self, quantity: str, variants: Sequence[str]) -> tuple[str, ...]:
+        """A line a kind of critic: each estimates its own distance."""
+        del variants
+        return ("gan",) if quantity == "jensen_shannon" else ("wgan", "wgan_gp")
 
     def run(
         self, recipes: Mapping[str, RunSpec], seed: int, device: torch.device

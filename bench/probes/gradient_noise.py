@@ -41,7 +41,8 @@ class GradientNoise(Probe):
     title: ClassVar[str] = "What a larger batch does to the gradient"
     about: ClassVar[str] = (
         "Training stops, and one pool of samples is cut into batches of every size; the gradient "
-        "of each batch is compared with that of the pool. Each size sees the same samples. Of "
+        "of each batch is compared with that of the pool. Each size sees the same samples, but for a "
+        "rest that fills no batch. Of "
         "samples drawn independently, the squared distance falls as 1/B. Dropout is off."
     )
     quantities: ClassVar[Mapping[str, Quantity]] = {
@@ -66,13 +67,21 @@ class GradientNoise(Probe):
                 f"least {2 * largest}, or smaller batch_sizes"
             )
 
+    def series(self, quantity: str, variants: Sequence[str]) -> tuple[str, ...]:
+        """A line a variant and network."""
+        del quantity
+        return tuple(_series(name, role) for name in variants for role in get_args(Role))
+
+    def require(self, recipes: Mapping[str, RunSpec]) -> None:
+        """Batches of whole packs."""
+        for name, spec in recipes.items():
+            self._require_whole_packs(name, spec.packing)
+
     def run(
         self, recipes: Mapping[str, RunSpec], seed: int, device: torch.device
     ) -> Sequence[ProbeRow]:
         """Every batch size for either network of every variant."""
         found = subjects(recipes, device)
-        for name, subject in found.items():
-            self._require_whole_packs(name, subject.recipe.packing)
         return [row for name in found for row in self._at(name, found[name], seed)]
 
     def _require_whole_packs(self, name: str, packing: int) -> None:
@@ -88,11 +97,11 @@ class GradientNoise(Probe):
         frozen = Frozen(subject.recipe, moment, self._pool(subject))
         rows, sizes = Rows("gradient_noise", seed), sorted(set(self.batch_sizes))
         for role in get_args(Role):
-            full = torch.cat([*frozen.gradients(role, sizes[-1])]).mean(0)
+            full = mean(frozen.gradients(role, sizes[-1]))
             measured = {size: compared(frozen.gradients(role, size), full) for size in sizes}
             first = measured[sizes[0]][0] / self._expected(sizes[0])
             for size, (noise, cosine) in measured.items():
-                series = f"{name} · {role}"
+                series = _series(name, role)
                 expected = first * self._expected(size) if size != sizes[0] else None
                 yield rows.row("noise", series, size, noise, expected)
                 yield rows.row("cosine", series, size, cosine)
@@ -109,6 +118,10 @@ class GradientNoise(Probe):
         """What the noise is proportional to: 1/B, less 1/N for a pool of N without replacement."""
         pool = self.samples - self.samples % max(self.batch_sizes)
         return 1.0 / size - 1.0 / pool
+
+
+def _series(variant: str, role: Role) -> str:
+    return f"{variant} · {role}"
 
 
 @dataclass(frozen=True)
@@ -154,6 +167,15 @@ class Frozen:
     @property
     def _modules(self) -> tuple[nn.Module, nn.Module]:
         return self.moment.generator, self.moment.critic
+
+
+def mean(gradients: Iterator[Tensor]) -> Tensor:
+    """The mean of gradients, (batches, parameters) in parts, of which one is held at a time."""
+    total, count = torch.zeros(()), 0
+    for each in gradients:
+        total = total.to(each) + each.sum(0)
+        count += len(each)
+    return total / count
 
 
 def compared(gradients: Iterator[Tensor], full: Tensor) -> tuple[float, float]:

@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from bench.probes.base import Probe
-from bench.probes.trained import Checkpoints, Rows, Samples, Steps, Subject, slopes, subjects
+from bench.probes.trained import Checkpoints, Rows, Samples, Steps, Subject, subjects
 from bench.records import ProbeRow, Quantity, RunSpec
+from bench.training.diagnostics import slopes
 
 _X = "generator steps"
+_PLACES = ("real", "generated", "between")
+"""As `Sample.places` calls them."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class Lipschitz(Probe):
             "it where it works.",
         ),
     }  # fmt: skip
+
+    def series(self, quantity: str, variants: Sequence[str]) -> tuple[str, ...]:
+        """A line a variant and kind of place."""
+        del quantity
+        return tuple(f"{name} · {place}" for name in variants for place in _PLACES)
 
     def run(
         self, recipes: Mapping[str, RunSpec], seed: int, device: torch.device

@@ -75,6 +75,11 @@ class Players(Probe):
         ),
     }  # fmt: skip
 
+    def series(self, quantity: str, variants: Sequence[str]) -> tuple[str, ...]:
+        """A line a variant."""
+        del quantity
+        return tuple(variants)
+
     def run(
         self, recipes: Mapping[str, RunSpec], seed: int, device: torch.device
     ) -> Sequence[ProbeRow]:
@@ -96,7 +101,8 @@ class Players(Probe):
 
     def _changes(self, subject: Subject, moment: Moment, losses: Losses) -> dict[str, float]:
         """By how much a next step of either changes the other's loss, mean over the tries."""
-        aside = _beside(subject, moment.step / self.steps)
+        # after the last step no other follows: its own rate, since a schedule may end at 0
+        aside = _beside(subject, min(moment.step, self.steps - 1) / self.steps)
         before = losses.values(moment.generator, moment.critic)
         changes = torch.zeros(2, dtype=torch.float64)
         spec, device = subject.spec, subject.images.device

@@ -129,14 +129,6 @@ def stops(steps: int, checkpoints: int) -> list[int]:
     return sorted({max(1, round(steps * k / checkpoints)) for k in range(1, checkpoints + 1)})
 
 
-def slopes(critic: Critic, points: Tensor) -> Tensor:
-    """‖∇c‖₂ at each point: (N, *shape) → (N,)."""
-    points = points.detach().requires_grad_()
-    (gradients,) = torch.autograd.grad(critic(points).sum(), points)
-    norms: Tensor = torch.linalg.vector_norm(gradients.flatten(1), dim=1)
-    return norms
-
-
 def cosine(one: Tensor, other: Tensor) -> float | None:
     """Of the angle between two vectors; None where one of them is 0 or no number."""
     lengths = [each.double().norm() for each in (one, other)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -93,6 +93,11 @@ class VanishingGradient(Probe):
             if name not in known:
                 raise ValueError(f"{name!r} is not an objective{suggestion(name, known)}")
 
+    def series(self, quantity: str, variants: Sequence[str]) -> tuple[str, ...]:
+        """A line a variant; without any, one an objective."""
+        del quantity
+        return tuple(variants) or self.objectives
+
     def run(
         self, recipes: Mapping[str, RunSpec], seed: int, device: torch.device
     ) -> Sequence[ProbeRow]:
@@ -124,7 +129,9 @@ class VanishingGradient(Probe):
 
     def _followed(self, of: _Frozen) -> Iterator[tuple[int, dict[str, float | None]]]:
         """Critic steps done, and what is measured then, by quantity."""
-        made = engine(of.recipe, of.train, self.steps)
+        # a variant's own pace is between its two networks, of which only one is trained here
+        recipe = replace(of.recipe, critic_steps=1, repeats=1, boost=None)
+        made = engine(recipe, of.train, self.steps)
         packing = of.recipe.packing
         used = min(self.held_out, len(of.held_out)) // packing * packing
         held = of.held_out[:used].to(of.train.device)
@@ -133,7 +140,7 @@ class VanishingGradient(Probe):
         latents = normal(of.recipe.seeds[0], "vanishing_gradient", shape, real.device).double()
         stops = np.unique(np.geomspace(1, self.steps, self.checkpoints).round().astype(int))
         first: float | None = None
-        for stop in strengthened(made, of.recipe, stops.tolist()):
+        for stop in strengthened(made, recipe, stops.tolist()):
             # doubles: a critic that is sure leaves gradients that single precision cannot hold
             generator, critic = made.generator(0).double(), made.critic(0).double()
             fake, judged = pack(generator(latents), packing), pack(real, packing)

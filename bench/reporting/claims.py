@@ -16,8 +16,9 @@ from bench.reporting.numbers import plural
 from bench.store import Results
 
 LEVELS = (
-    "Each claim is judged on its own, at a level of 95 %: a wrong verdict of either kind has a "
-    "probability of 2.5 % at most, and nothing corrects for their number."
+    "Each claim is judged on its own, by intervals at 95 %: a wrong verdict of either kind has a "
+    "probability of 2.5 %, of a claim between two bounds 5 % at most, and nothing corrects for how "
+    "many claims there are."
 )
 
 COLUMNS_OF = ("Claim", "Verdict", "What was found")
@@ -55,7 +56,8 @@ def lines(found: Sequence[Judged]) -> Iterator[str]:
     if found:
         yield f"{headline(found)}."
     for each in found:
-        yield f"- {each.text}. {' '.join(filter(None, (each.sentence, late(each))))}"
+        stop = "" if each.text.endswith((".", "!", "?", "…")) else "."
+        yield f"- {each.text}{stop} {' '.join(filter(None, (each.sentence, late(each))))}"
 
 
 def rows(found: Sequence[Judged]) -> list[tuple[str, str, str]]:

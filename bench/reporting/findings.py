@@ -21,6 +21,7 @@ from bench.reporting.numbers import (
 )
 from bench.reporting.readings import axis, exact, what
 from bench.stats import Claimed, Finding, wilson
+from bench.stats.correlation import LEAST
 
 VERDICTS: dict[Claimed, str] = {
     "supported": "Supported",
@@ -100,6 +101,7 @@ def _held(one: Finding) -> str:
         "no_spread": "; but no seed differs from another, and an exact test needs more of them",
         "diverged": "; but diverged runs, which have no value, hold a verdict back",
         "missed": "; but runs that never got there hold a verdict back",
+        "grid": "; but too few evaluations to tell, since a run is at its target before it is seen",
         "exact": "; but an exact test needs more runs",
     }.get(one.basis, "")
 
@@ -113,10 +115,25 @@ def _nothing(one: Finding, found: Judgement) -> str:
     if one.basis == "not_positive":
         return "a value has no logarithm, so no ratio"
     if found.claim.across:
-        return "no interval, since a side has fewer than 4 runs with both numbers"
+        return _uncorrelated(found)
     if not any(side.values for side in found.sides):
-        return "no run has a value"
+        where = " there" if found.claim.at is not None else ""
+        return f"no {'run' if found.claim.probe is None else 'seed'} has a value{where}"
     return "no interval, since a side has fewer than 2 runs with a value"
+
+
+def _uncorrelated(found: Judgement) -> str:
+    """Why there is no correlation across runs, or no interval of one."""
+    counts = [len(side.values) for side in found.sides]
+    if len(counts) > 1 and found.claim.than is None:
+        known = sum(count > 0 for count in counts)
+        if known < LEAST:
+            return f"no interval, since fewer than {LEAST} recipes have both numbers"
+        return "no correlation, since one of the two numbers is the same for every recipe"
+    if min(counts) < LEAST:
+        return f"no interval, since a side has fewer than {LEAST} runs with both numbers"
+    where = "" if found.claim.than is None else " of a side"
+    return f"no correlation, since one of the two numbers is the same in every run{where}"
 
 
 def _lost(*sides: Side) -> str:
@@ -184,7 +201,10 @@ def _more(one: Finding, claim: Claim) -> Iterator[str]:
 def _across(found: Judgement, read: str) -> str:
     (one,) = found.findings
     who = listed([side.name for side in found.sides])
-    runs = f"({plural(sum(len(side.values) for side in found.sides), 'run')}{_lost(*found.sides)})"
+    runs = plural(sum(len(side.values) for side in found.sides), "run")
+    if len(found.sides) > 1:
+        runs = f"the means of {plural(len(found.sides), 'recipe')}, {runs}"
+    runs = f"({runs}{_lost(*found.sides)})"
     if one.effect is None or one.low is None:
         return f"{read} of {who}: {_nothing(one, found)} {runs}"
     value = f"{number(one.effect)} [{number(one.low)}, {number(one.high)}]"
@@ -203,7 +223,9 @@ def _bounds(found: Judgement, read: str) -> str:
         return "; ".join([f"{read}{of}{told[0]}", *_details(found)])
     level = percent(found.findings[0].level, 1)
     every = f";{of.lstrip(',:')}".join(told)
-    return f"{read}{of}{every}; intervals at {level}, since there are {len(told)}"
+    end = "; a run counts up to what all of its variant have trained for"
+    limit = end if claim.of == "time_to_target" else ""
+    return f"{read}{of}{every}{limit}; intervals at {level}, since there are {len(told)}"
 
 
 def _bounded(one: Finding, side: Side, found: Judgement) -> str:
@@ -225,7 +247,10 @@ def _bounded(one: Finding, side: Side, found: Judgement) -> str:
     else:
         value = f"is {value}"
     told = f"{side.name} {value}, {_against(one, claim)}{_held(one)} {runs}".rstrip()
-    return "; ".join([told, *_more(one, claim)])
+    # of one alone `_details` says so
+    several = claim.of == "time_to_target" and len(found.sides) > 1
+    reached = [f"reached by {_success(side)}"] if several else []
+    return "; ".join([told, *reached, *_more(one, claim)])
 
 
 def _shown(claim: Claim) -> Callable[[float], str]:

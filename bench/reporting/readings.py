@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.claims.measures import as_distance
 from bench.claims.tables import Tables
 from bench.costs import RUN_COSTS
 from bench.hypotheses import CURVES, Claim
@@ -36,12 +37,15 @@ def what(claim: Claim, tables: Tables) -> str:
     if claim.probe is not None:
         at = f" at {exact(claim.at)}" if claim.at is not None else " at the end"
         called = f"{called} (probe {claim.probe})"
-        return f"{called}{at}" if claim.of == "final" else READINGS[claim.of].format(called)
+        if claim.of == "final":
+            return f"{called}{at}"
+        along = {**READINGS, "trend": "Spearman’s correlation of {} with its place along the axis"}
+        return along[claim.of].format(called)
     if claim.metric in RUN_COSTS:
         return called
     if claim.of == "correlation":
         assert claim.against is not None
-        way = "across runs, at their ends" if claim.across else "within runs"
+        way = "across runs, at their ends," if claim.across else "within runs"
         other = _label(claim.against, claim, tables)
         return f"{READINGS[claim.of].format(called, other)} {way}"
     if claim.of in ("time_to_target", "collapse"):
@@ -49,8 +53,7 @@ def what(claim: Claim, tables: Tables) -> str:
         times = "" if claim.consecutive == 1 else f" at {claim.consecutive} evaluations in a row"
         rows = times if claim.of == "time_to_target" else ""
         return READINGS[claim.of].format(called, exact(claim.target)) + rows
-    distance = claim.better is not None and tables.direction(claim.metric) == "near_reference"
-    away = ", as distance to what real data gets," if distance else ""
+    away = ", as distance to what real data gets," if as_distance(claim, tables) else ""
     return f"{READINGS[claim.of].format(called)}{away}"
 
 

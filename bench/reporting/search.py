@@ -83,7 +83,8 @@ def _tuning(
     worst: float | None,
 ) -> Tuning:
     scores = [trial.score for trial in trials]
-    whole = worst is not None and all(trial.finished for trial in trials)
+    # where no trial has a score, the worst of another variant's says nothing of this one
+    whole = any(score is not None for score in scores) and all(each.finished for each in trials)
     curve = best_of(scores, lower=found.lower, scale=found.scale, worst=worst) if whole else ()
     best = next((trial for trial in trials if trial.number == winner), None)
     return Tuning(trials[0].variant, tuple(trials), curve, best, declared)
@@ -151,17 +152,22 @@ def _diverged(tunings: Sequence[Tuning], label: str, worst: float | None) -> Ite
         each.variant: sum(trial.finished and trial.score is None for trial in each.trials)
         for each in tunings
     }
+    none = [each.variant for each in tunings if lost[each.variant] == len(each.trials)]
+    some = {name: many for name, many in lost.items() if many and name not in none}
     parts = [
-        f"{lost[each.variant]} of {plural(len(each.trials), 'trial')} of {each.variant}"
+        f"{some[each.variant]} of {plural(len(each.trials), 'trial')} of {each.variant}"
         for each in tunings
-        if lost[each.variant]
+        if each.variant in some
     ]
+    if none and worst is not None:
+        stands = "the first stands in for a winner"
+        yield f"Every trial of {listed(none)} diverged or has no value: {stands}."
     if parts and worst is not None:
-        many = sum(lost.values()) > 1
+        many = sum(some.values()) > 1
         counts = "each counts" if many else "it counts"
         told = f"{listed(parts)} diverged or {'have' if many else 'has'} no value: {counts} as the"
         yield f"{told} worst {label} of any trial, {number(worst)}."
-    elif parts:
+    elif none and worst is None:
         yield "No trial has a value: every one diverged or was not judged."
 
 
@@ -172,8 +178,9 @@ def _lengths(results: Results, asked: Sequence[Entry]) -> Iterator[str]:
         for run_id, spec in zip(results.runs["run_id"], results.runs["spec"], strict=True)
     }
     compared = {
-        str(run["variant"]): budgets.get(str(run["run_id"]))
+        str(run["variant"]): budgets[str(run["run_id"])]
         for run in results.declaration.get("runs", ())
+        if str(run["run_id"]) in budgets
     }
     for entry in asked:
         own, other = budgets.get(entry.run_id), compared.get(entry.variant)

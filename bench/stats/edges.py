@@ -45,7 +45,15 @@ from bench.stats.base import (
 
 Claimed = Literal["supported", "refuted", "not_enough_evidence"]
 Basis = Literal[
-    "interval", "no_spread", "diverged", "too_few", "not_positive", "exact", "missed", "unreached"
+    "interval",
+    "no_spread",
+    "diverged",
+    "too_few",
+    "not_positive",
+    "exact",
+    "missed",
+    "grid",
+    "unreached",
 ]
 """What a verdict rests on, or what holds it back.
 

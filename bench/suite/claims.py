@@ -100,6 +100,8 @@ def _keys(claim: Claim, table: Mapping[str, Any]) -> Iterator[Fault]:
     if claim.against is not None and "." in claim.against and not claim.across:
         text = f"{claim.against!r} is one number a run; set across = true, or name a metric"
         yield Fault(("against",), text)
+    if claim.against == claim.metric:
+        yield Fault(("against",), f"{claim.metric!r} is correlated with itself; expected another")
     if claim.at is not None and claim.probe is None:
         yield Fault(("at",), "is a place along a probe's axis; expected `probe` too")
     if "margin" in table and claim.than is None:
@@ -127,7 +129,7 @@ def _sizes(claim: Claim) -> Iterator[Fault]:
 
 
 def _names(asking: Asking, claim: Claim) -> Iterator[Fault]:
-    """Variants of the file; a probe's series are its own affair."""
+    """Variants of the file; of a probe's series `unmeasured` knows."""
     if claim.probe is not None:
         return
     for key in (*_FORMS, "than", "variant"):

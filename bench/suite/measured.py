@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from math import ceil
+from typing import Any
 
 from bench import registry
 from bench.costs import RUN_COSTS
 from bench.errors import suggestion
 from bench.hypotheses import CURVES, Claim
-from bench.records import Amount, Boost, Pace
+from bench.records import Amount, Boost, Evaluation, Pace
 from bench.suite.asking import Asking
 from bench.suite.base import Fault
-from bench.suite.models import Variant
+from bench.suite.models import Probing, Variant
+from bench.suite.primary import without_classes, without_value
 from bench.suite.probes import read_probes
 
 _CLASS_SHARE = re.compile(r"class_share_\d{1,2}")
@@ -36,7 +38,9 @@ def unmeasured(asking: Asking, claim: Claim) -> Iterator[Fault]:
     variants = _about(asking, claim)
     for key in ("metric", "against"):
         number = getattr(claim, key)
-        if number is not None and not (key == "against" and "." in number):
+        if key == "against" and number is not None and "." in number:
+            yield from _undeclared(asking, number)
+        elif number is not None:
             yield from _known(claim, key, number, variants)
             for variant in variants:
                 yield from _measured(claim, key, number, variant)
@@ -48,6 +52,25 @@ def _about(asking: Asking, claim: Claim) -> list[Variant]:
     if not any(named):
         return list(asking.recipes.values())
     return [variant for name, variant in asking.recipes.items() if name in named]
+
+
+def _undeclared(asking: Asking, number: str) -> Iterator[Fault]:
+    """A dotted key at which no variant has a number; not asked while one is left out."""
+    variants = [asking.recipes.get(name) for name in asking.names]
+    declared = {key for variant in variants if variant for key in _numbers(vars(variant))}
+    if all(variants) and number not in declared:
+        known = suggestion(number, declared)
+        yield Fault(("against",), f"{number!r} is no number of any variant{known}")
+
+
+def _numbers(tree: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """The dotted keys of a variant's tables at which a number stands."""
+    for name, value in tree.items():
+        found = asdict(value) if isinstance(value, Amount | Evaluation) else value
+        if isinstance(found, Mapping):
+            yield from _numbers(found, f"{above}{name}.")
+        elif above and isinstance(found, int | float) and not isinstance(found, bool):
+            yield f"{above}{name}"
 
 
 def _known(claim: Claim, key: str, number: str, variants: list[Variant]) -> Iterator[Fault]:
@@ -96,6 +119,11 @@ def _measured(claim: Claim, key: str, number: str, variant: Variant) -> Iterator
         known = suggestion(number, _every(variant)) if _every(variant) else "; it is not evaluated"
         text = f"{number!r} is not among the evaluation metrics of {variant.name!r}{known}"
         yield Fault((key,), text)
+        return
+    share = _CLASS_SHARE.fullmatch(number)
+    lacking = without_classes(number, variant) if share else without_value(number, variant)
+    if lacking:
+        yield Fault((key,), lacking)
         return
     through = claim.of in _THROUGH and not claim.across
     if not through and claim.of not in ("best", "time_to_target"):
@@ -164,11 +192,15 @@ def _probed(asking: Asking, claim: Claim) -> Iterator[Fault]:
         mend = suggestion(str(claim.probe), map(str, names)) if names else "; it has no [[probe]]"
         yield Fault(("probe",), f"{text}{mend}")
         return
-    read_probes(asking)  # whatever is wrong with the probe is said of the probe
+    probes = read_probes(asking)  # whatever is wrong with the probe is said of the probe
     quantities = registry.load("probes", str(claim.probe)).quantities
     if claim.metric not in quantities:
         text = f"{claim.metric!r} is not a quantity of probe {claim.probe!r}"
         yield Fault(("metric",), f"{text}{suggestion(claim.metric, quantities)}")
+    else:
+        for asked in probes:  # without one about variants that `--variant` leaves out
+            if asked.probe["name"] == claim.probe:
+                yield from _unseen(claim, asked)
     if claim.better is not None:
         yield Fault(("better",), f"{claim.metric!r} has no better end; say higher or lower")
     if claim.of not in _OF_PROBES:
@@ -178,3 +210,15 @@ def _probed(asking: Asking, claim: Claim) -> Iterator[Fault]:
         )
     elif claim.of != "final" and claim.at is not None:
         yield Fault(("at",), f"of = {claim.of!r} is read along the whole axis; leave it out")
+
+
+def _unseen(claim: Claim, asked: Probing) -> Iterator[Fault]:
+    """Series that the probe's quantity does not have, where it knows them beforehand."""
+    options = {key: value for key, value in asked.probe.items() if key != "name"}
+    probe = registry.load("probes", asked.probe["name"])(**options)
+    series = probe.series(claim.metric, asked.variants)
+    for key in ("higher", "lower", "than", "variant"):
+        name = getattr(claim, key)
+        if name is not None and series is not None and name not in series:
+            text = f"{name!r} is not a series of {claim.metric!r} of probe {claim.probe!r}"
+            yield Fault((key,), f"{text}{suggestion(name, series)}")

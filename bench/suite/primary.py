@@ -39,11 +39,11 @@ def unmeasured(
             text = f"{primary.metric!r} is not among the evaluation metrics of {variant.name!r}"
             known = suggestion(primary.metric, [*judged, *RUN_COSTS])
             yield Problem(origin, f"{text}{known}")
-        elif lacking := _without_value(primary.metric, variant):
+        elif lacking := without_value(primary.metric, variant):
             yield Problem(locate(settings, ("primary", "metric"), source.nearest), lacking)
 
 
-def _without_value(name: str, variant: Variant) -> str | None:
+def without_value(name: str, variant: Variant) -> str | None:
     """Why the metric can have no value for any run of the variant."""
     metric, asked = registry.load("metrics", name), variant.evaluation
     if asked.samples < metric.least:
@@ -51,12 +51,18 @@ def _without_value(name: str, variant: Variant) -> str | None:
             f"{name!r} needs at least {metric.least:,} samples, and {variant.name!r} is judged by "
             f"evaluation.samples = {asked.samples:,}"
         )
-    if metric.by_class and not extractors.find(asked.extractor).knows_classes:
-        return (
-            f"{name!r} counts classes, and extractor {asked.extractor!r} does not know those of "
-            f"{variant.dataset['name']!r}; name one that was trained on them"
-        )
-    return None
+    return without_classes(name, variant) if metric.by_class else None
+
+
+def without_classes(name: str, variant: Variant) -> str | None:
+    """Why a number that counts classes can have no value for any run of the variant."""
+    extractor = variant.evaluation.extractor
+    if extractors.find(extractor).knows_classes:
+        return None
+    return (
+        f"{name!r} counts classes, and extractor {extractor!r} does not know those of "
+        f"{variant.dataset['name']!r}; name one that was trained on them"
+    )
 
 
 Where = Callable[[Key], Origin]

@@ -42,7 +42,7 @@ def diagnostics(
         fake = fake.detach()
         with torch.no_grad():
             gap = critic(real).mean() - critic(fake).mean()
-        norms = _gradient_norms(critic, epsilon * real + (1.0 - epsilon) * fake)
+        norms = slopes(critic, epsilon * real + (1.0 - epsilon) * fake)
         return {
             "score_gap": gap.item(),
             "lipschitz_p50": norms.median().item(),
@@ -71,7 +71,7 @@ def _cosine(before: Tensor | None, now: Tensor) -> float | None:
     return torch.dot(*(each.double() / each.double().norm() for each in (before, now))).item()
 
 
-def _gradient_norms(critic: Critic, points: Tensor) -> Tensor:
+def slopes(critic: Critic, points: Tensor) -> Tensor:
     """‖∇c‖₂ at each point: (N, *shape) → (N,)."""
     points = points.detach().requires_grad_()
     (gradients,) = torch.autograd.grad(critic(points).sum(), points)
