@@ -31,6 +31,7 @@ ORDER = [
     {"sources"},
     {"claims", "gate", "forecast", "declaration", "evaluation"},
     {"reporting"},
+    {"running"},
     {"api"},
     {"cli"},
     {"__main__", "assets"},  # assets: scripts that made what lies there; nothing imports them

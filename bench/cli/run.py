@@ -26,6 +26,8 @@ REFUTED = 1
 """The exit code under `--strict` where a claim of the suite is refuted."""
 FAILED = 3
 """The exit code where something that should have run failed; a diverged run is a result."""
+MOST_PAIRS = 6
+"""Pairs of recipes, of four variants, beyond which the terminal only counts them."""
 _MOST = 1000
 _SAID = {True: "done", False: "to do"}
 _SEEDS = re.compile(r"\d{1,18}(-\d{1,18})?(,\d{1,18}(-\d{1,18})?)*")
@@ -239,6 +241,8 @@ def _print_comparison(suite: Suite, summary: Summary, root: Path) -> None:
         print_line("")
     headline, *pairs = summary.verdict.splitlines()
     print_line(headline, style="bold")
+    if len(pairs) > MOST_PAIRS:
+        pairs = [f"{len(pairs)} comparisons of recipes in pairs are in the report."]
     for text in (*pairs, *summary.warnings, *summary.gaps):
         print_line(f"- {text}")
     for place, text in enumerate(claims.lines(summary.claims)):

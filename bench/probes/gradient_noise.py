@@ -41,8 +41,8 @@ class GradientNoise(Probe):
     title: ClassVar[str] = "What a larger batch does to the gradient"
     about: ClassVar[str] = (
         "Training stops, and one pool of samples is cut into batches of every size; the gradient "
-        "of each batch is compared with that of the pool. Each size sees the same samples, but for a "
-        "rest that fills no batch. Of "
+        "of each batch is compared with that of the pool. Each size sees the same samples, but for "
+        "a rest that fills no batch. Of "
         "samples drawn independently, the squared distance falls as 1/B. Dropout is off."
     )
     quantities: ClassVar[Mapping[str, Quantity]] = {

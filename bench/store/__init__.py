@@ -8,7 +8,7 @@
     results/<suite>/.<run_id>.staged/   a run being written
     results/<suite>/.lock               held by the `bench run` at work on the suite
 
-The tables' columns follow from the row types of `bench.records`, whose docstring holds the
+The tables' columns follow from the row types of `bench.records.rows`, whose docstring holds the
 history of the format; every table carries its `schema_version`.
 """
 
