@@ -56,6 +56,13 @@ def compare(session: nox.Session) -> None:
 
 
 @nox.session
+def claims(session: nox.Session) -> None:
+    """The textbook claims on points and their report, about ten minutes."""
+    run(session, "bench", "run", "suites/claims_quick.toml", *session.posargs)
+    run(session, "bench", "report", "suites/claims_quick.toml")
+
+
+@nox.session
 def step_time(session: nox.Session) -> None:
     """Step time against batch size, width and group; prints the constants of bench/step_time.py."""
     session.run(sys.executable, "scripts/fit_step_time.py", *session.posargs)
