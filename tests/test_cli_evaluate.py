@@ -241,7 +241,7 @@ REFERENCE = "reference/mnist_compare"
         (f"{REFERENCE}/gan/0", "holds no generator.safetensors; its weights were not kept here"),
         (f"{REFERENCE}/gan/7", "'gan/7' is not a run of this suite; did you mean"),
         ("mnist_compare/wgann/0", "'wgann/0' is not a run of this suite; did you mean 'wgan/0'?"),
-        ("mnist_compares/gan/0", "no run: results/reference has the suites bf16_equivalence, mni"),
+        ("mnist_compares/gan/0", "no run: results/reference has the suites bf16_equivalence, cla"),
     ],
 )
 def test_a_run_that_is_none_or_left_nothing_is_said(capsys, monkeypatch, source, told):

@@ -27,8 +27,6 @@ from bench.stats.rates import Rate, newcombe, rate_inside, rates_beyond
 from bench.stats.search import BestOf, best_of
 from bench.stats.standing import between, unbeaten, winner
 from bench.stats.targets import (
-    LATE,
-    LEAST_LATE,
     late,
     late_spread,
     late_variance,
@@ -37,8 +35,6 @@ from bench.stats.targets import (
 )
 
 __all__ = [
-    "LATE",
-    "LEAST_LATE",
     "Basis",
     "BestOf",
     "Better",
