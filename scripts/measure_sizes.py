@@ -25,7 +25,7 @@ from bench.metrics.evaluator import Evaluator, RealData, metrics_of
 from bench.metrics.fidelity import FID
 from bench.networks.mlp import MLP
 from bench.shelf import Key, Shelf, cache_folder
-from bench.suite.models import METRICS
+from bench.suite.tables import METRICS
 from bench.training.samples import generate
 
 COUNT, WIDTH, TIMES = 10_000, 2_048, 5

@@ -30,13 +30,14 @@ from bench.suite.claims import read_claims
 from bench.suite.document import Declared, declared, document, head, shared, table
 from bench.suite.layers import layered
 from bench.suite.matrix import cells
-from bench.suite.models import Cell, Matrix, Primary, Suite, Variant
+from bench.suite.models import Cell, Suite, Variant
 from bench.suite.overrides import read_overrides
 from bench.suite.positions import Source, read
 from bench.suite.primary import Where, baselines, judged_apart, unmeasured
 from bench.suite.probes import read_probes
 from bench.suite.search import read_search
 from bench.suite.sweeps import Draft, drafts, split, sweeps
+from bench.suite.tables import Matrix, Primary
 from bench.suite.variants import BUILT_IN, resolve, shared_problems
 
 __all__ = ["Cell", "Primary", "Suite", "Variant", "load_suite"]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from bench.suite.base import Layer
 from bench.suite.document import Declared
-from bench.suite.models import Primary, Variant
+from bench.suite.models import Variant
 from bench.suite.positions import Source
+from bench.suite.tables import Primary
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from bench import registry
 from bench.errors import BenchError, UnknownName, suggestion
 from bench.records import Part
 from bench.suite.base import Fault, Key, one_line, shown
-from bench.suite.models import OWN_WORDS, STRICT
+from bench.suite.tables import OWN_WORDS, STRICT
 
 T = TypeVar("T")
 

@@ -26,8 +26,8 @@ from bench.suite.base import (
 )
 from bench.suite.base import overlay as over
 from bench.suite.checks import check, check_name
-from bench.suite.models import NAME, RESERVED
 from bench.suite.positions import Source
+from bench.suite.tables import NAME, RESERVED
 
 T = TypeVar("T")
 

@@ -18,8 +18,9 @@ from typing import Any
 from bench.errors import suggestion
 from bench.suite.base import Fault, Key, Layer, Origin, Problem, always, dotted, refuse, spread
 from bench.suite.checks import check
-from bench.suite.models import Cell, Matrix, Rule
+from bench.suite.models import Cell
 from bench.suite.sweeps import Draft, Sweep, target_of
+from bench.suite.tables import Matrix, Rule
 
 _RULE_KEYS = ("variant", "seed", "device")
 

@@ -10,8 +10,9 @@ from bench.costs import RUN_COSTS
 from bench.errors import suggestion
 from bench.records import AGREE
 from bench.suite.base import Key, Layer, Origin, Problem, dotted, locate, refuse, shown
-from bench.suite.models import Against, Primary, Variant
+from bench.suite.models import Variant
 from bench.suite.positions import Source
+from bench.suite.tables import Against, Primary
 
 
 def unmeasured(

@@ -24,7 +24,8 @@ from bench.suite.base import (
     spread,
 )
 from bench.suite.checks import check, check_name, check_part
-from bench.suite.models import ProbeTable, Probing
+from bench.suite.models import Probing
+from bench.suite.tables import ProbeTable
 
 SEEDS = 3
 """Of the comparison's first: as many as a probe has that names none."""

@@ -11,9 +11,10 @@ from bench.suite.asking import Asking
 from bench.suite.base import Key, Leaf, Problem, dotted, nest, refuse, settled
 from bench.suite.document import table
 from bench.suite.matrix import cells
-from bench.suite.models import Cell, Matrix, Search, Searching, Trial
+from bench.suite.models import Cell, Search, Trial
 from bench.suite.space import distribution, inner
 from bench.suite.sweeps import Draft, Sweep, drafts, split, sweeps, target_of
+from bench.suite.tables import Matrix, Searching
 from bench.suite.trials import Drawn, Tuned, meet, place
 
 _ALIKE = ("dataset", "evaluation")

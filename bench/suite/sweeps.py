@@ -31,7 +31,7 @@ from bench.suite.base import (
     shown,
     spread,
 )
-from bench.suite.models import NAME, Matrix
+from bench.suite.tables import NAME, Matrix
 
 MOST_RUNS = 10_000
 _MATRIX_KEYS = tuple(one.name for one in fields(Matrix))

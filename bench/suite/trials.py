@@ -25,9 +25,10 @@ from bench.suite.base import (
     spread,
 )
 from bench.suite.layers import layered
-from bench.suite.models import NAME, Searching, Trial, Variant
+from bench.suite.models import Trial, Variant
 from bench.suite.space import Distribution, draws, inner, size
 from bench.suite.sweeps import Draft
+from bench.suite.tables import NAME, Searching
 from bench.suite.variants import resolve
 
 

@@ -27,7 +27,8 @@ from bench.suite.base import (
     shown,
 )
 from bench.suite.checks import check, check_name, check_part
-from bench.suite.models import WITHOUT_MODES, Judging, Rhythm, Training, Variant
+from bench.suite.models import Variant
+from bench.suite.tables import WITHOUT_MODES, Judging, Rhythm, Training
 
 BUILT_IN: Layer = {("schedule", "name"): Leaf("constant", Origin("built in", 0, "schedule.name"))}
 """The lowest layer; the other defaults stand in the dataclasses of their tables."""
