@@ -116,9 +116,9 @@ def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by nam
     with store.locked(root, suite.name):
         measured = store.finished_probes(root, suite.name)
         driver.drive(suite, plan.groups(specs, suite.name, timed=suite.timed))
-        share = {"devices": devices, "timeout": timeout}
         left = probing.pending(probes, () if fresh else measured)
-        share |= {"workers": workers}  # what a probe holds in memory is little
+        # as many at once as asked for: what a probe holds in memory is little
+        share = {"devices": devices, "workers": workers, "timeout": timeout}
         with closing(start(probing.measure, left, **share, on_progress=on_progress)) as arriving:
             for seed in arriving:
                 store.write_probe(root, suite.name, seed)

@@ -19,15 +19,15 @@ from bench.objectives.gan import Minimax, NonSaturating
 from bench.objectives.hinge import Hinge
 from bench.objectives.wgan import WGAN, WGANGP
 from bench.plan import expand
-from bench.probes.capacity import Capacity, Clips, Cloud, earth_movers, share_at
+from bench.probes.capacity import Capacity, Clips, Cloud, earth_movers
 from bench.probes.frozen import engine, strengthened
 from bench.probes.gradient_noise import Frozen, GradientNoise, compared
 from bench.probes.lipschitz import Lipschitz, described
 from bench.probes.players import Losses, Players, opposition, payoff
-from bench.probes.trained import Moment, Rows, Subject, cosine, stops
+from bench.probes.trained import Moment, Rows, Subject, stops
 from bench.records import Quantity, RunSpec
 from bench.suite.checks import check_part
-from bench.training.diagnostics import slopes
+from bench.training.diagnostics import cosine, share_at, slopes
 
 CPU = torch.device("cpu")
 SUITE = """

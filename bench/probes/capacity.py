@@ -22,7 +22,7 @@ from bench.probes.frozen import engine, strengthened
 from bench.probes.trained import Rows, Steps, Subject
 from bench.records import ProbeRow, Quantity, RunSpec
 from bench.training.base import Recipe
-from bench.training.diagnostics import slopes
+from bench.training.diagnostics import share_at, slopes
 from bench.training.stacked import Stacked
 
 _X = "clip"
@@ -183,13 +183,6 @@ def earth_movers(x: Tensor, y: Tensor) -> float:
     """The exact W₁ between two sets of as many points (N, D)."""
     one, other = (FeatureBank(each.cpu(), None, POINTS, SAMPLES) for each in (x, y))
     return WASSERSTEIN_1.compute(one, other)
-
-
-def share_at(critic: Critic, clip: float) -> float:
-    """The share of the critic's parameters at the bound, as their own type holds it."""
-    weights = torch.cat([parameter.detach().flatten() for parameter in critic.parameters()])
-    bound = torch.tensor(clip, dtype=weights.dtype, device=weights.device)
-    return (weights.abs() >= bound).double().mean().item()
 
 
 def _of_clips(rows: Rows, cloud: Cloud, critics: Mapping[float, Critic]) -> Iterator[ProbeRow]:

@@ -23,11 +23,11 @@ from bench.probes.trained import (
     Samples,
     Steps,
     Subject,
-    cosine,
     subjects,
 )
 from bench.records import ProbeRow, Quantity, RunSpec
 from bench.training.base import Recipe, settings
+from bench.training.diagnostics import cosine
 from bench.training.stacked import Stacked
 
 _X = "generator steps"

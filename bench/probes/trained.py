@@ -129,14 +129,6 @@ def stops(steps: int, checkpoints: int) -> list[int]:
     return sorted({max(1, round(steps * k / checkpoints)) for k in range(1, checkpoints + 1)})
 
 
-def cosine(one: Tensor, other: Tensor) -> float | None:
-    """Of the angle between two vectors; None where one of them is 0 or no number."""
-    lengths = [each.double().norm() for each in (one, other)]
-    if not all(length > 0 and length.isfinite() for length in lengths):
-        return None
-    return torch.dot(one.double() / lengths[0], other.double() / lengths[1]).item()
-
-
 @dataclass(frozen=True)
 class Rows:
     """What a probe's points have in common."""

@@ -61,9 +61,7 @@ class Draft:
         name = "-".join(
             [self.declared, *(_slug(sweep.text, value) for sweep, value in self.chosen)]
         )
-        if re.fullmatch(NAME, name):
-            return name
-        return f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+        return fitting(name)
 
     @property
     def swept(self) -> dict[str, Any]:
@@ -77,6 +75,13 @@ class Draft:
         for sweep, value in self.chosen:
             layer = overlay(layer, spread(value, always(sweep.origin), sweep.key))
         return layer
+
+
+def fitting(name: str) -> str:
+    """The name of a variant that is made of another, cut to the length of names."""
+    if re.fullmatch(NAME, name):
+        return name
+    return f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def split(layer: Layer) -> tuple[Layer, Layer]:

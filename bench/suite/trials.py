@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,8 +25,8 @@ from bench.suite.base import (
 from bench.suite.layers import layered
 from bench.suite.models import Trial, Variant
 from bench.suite.space import Distribution, draws, inner, size
-from bench.suite.sweeps import Draft
-from bench.suite.tables import NAME, Searching
+from bench.suite.sweeps import Draft, fitting
+from bench.suite.tables import Searching
 from bench.suite.variants import resolve
 
 
@@ -144,7 +142,7 @@ class Tuned:
             return None, [problem]
         otherwise = written.otherwise(source)
         recipe, faults = resolve(self.name, given, otherwise)
-        name = _called(self.name, number)
+        name = fitting(f"{self.name}-trial-{number:02d}")
         trial, more = resolve(name, overlay(given, self._budget()), otherwise)
         faults = faults or more
         if recipe is None or trial is None:
@@ -210,14 +208,6 @@ def _value(tree: Mapping[str, Any], recipe: Variant, key: Key) -> Any:
 def _tables(recipe: Variant) -> dict[str, Any]:
     """A recipe in the shape of a suite's tables."""
     return {**vars(recipe), "training": vars(recipe)}
-
-
-def _called(variant: str, number: int) -> str:
-    """`<variant>-trial-07`, within the length of names."""
-    name = f"{variant}-trial-{number:02d}"
-    if re.fullmatch(NAME, name):
-        return name
-    return f"{name[:55]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def place(asking: Asking, *key: str) -> Origin:

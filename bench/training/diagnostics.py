@@ -32,13 +32,15 @@ def diagnostics(
     real = pack(real, packing)
     epsilon = torch.rand((len(real), *[1] * (real.dim() - 1)), generator=draw, device=device)
     before: Tensor | None = None
+    bound = objective.weight_bound
 
     def measure(generator: nn.Module, critic: Critic) -> dict[str, float | None]:
         nonlocal before
         generator, critic = generator.eval(), critic.eval()  # copies; nothing is dropped
         fake = pack(generator(latents), packing)
         gradient = _generator_gradient(generator, critic, objective, fake, real)
-        cosine, before = _cosine(before, gradient), gradient
+        turned = None if before is None else cosine(before, gradient)
+        before = gradient
         fake = fake.detach()
         with torch.no_grad():
             gap = critic(real).mean() - critic(fake).mean()
@@ -47,8 +49,8 @@ def diagnostics(
             "score_gap": gap.item(),
             "lipschitz_p50": norms.median().item(),
             "lipschitz_max": norms.max().item(),
-            "at_clip_bound": _share_at(critic, objective.weight_bound),
-            "gradient_cosine": cosine,
+            "at_clip_bound": None if bound is None else share_at(critic, bound),
+            "gradient_cosine": turned,
         }
 
     return measure
@@ -63,12 +65,13 @@ def _generator_gradient(
     return torch.cat([gradient.flatten() for gradient in gradients])
 
 
-def _cosine(before: Tensor | None, now: Tensor) -> float | None:
-    """Of the angle between two gradients; None for the first, and where one of them is 0."""
-    if before is None or not before.any() or not now.any():
-        return None
+def cosine(one: Tensor, other: Tensor) -> float | None:
+    """Of the angle between two vectors; None where one of them is 0 or no number."""
     # scaled first: the squares of gradients that have vanished are no numbers any more
-    return torch.dot(*(each.double() / each.double().norm() for each in (before, now))).item()
+    lengths = [each.double().norm() for each in (one, other)]
+    if not all(length > 0 and length.isfinite() for length in lengths):
+        return None
+    return torch.dot(one.double() / lengths[0], other.double() / lengths[1]).item()
 
 
 def slopes(critic: Critic, points: Tensor) -> Tensor:
@@ -79,10 +82,8 @@ def slopes(critic: Critic, points: Tensor) -> Tensor:
     return norms
 
 
-def _share_at(critic: Critic, bound: float | None) -> float | None:
-    """The share of weights at the clipping bound; None where nothing is clipped."""
-    if bound is None:
-        return None
+def share_at(critic: Critic, bound: float) -> float:
+    """The share of weights at the clipping bound."""
     # the bound as the weights' own dtype holds it, which may lie on either side of it
     nearest = torch.tensor(bound, dtype=next(critic.parameters()).dtype)
     weights = torch.cat([parameter.detach().flatten() for parameter in critic.parameters()])
