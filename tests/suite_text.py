@@ -23,6 +23,17 @@ clip = 0.02
 critic_steps = 5
 optimizer = { name = "rmsprop", lr = 5e-5, alpha = 0.9 }
 """
+PAIR = """[[variant]]
+name = "gan"
+objective = "gan"
+optimizer = { name = "adam", lr = 1e-3 }
+[[variant]]
+name = "wgan"
+objective = "wgan"
+clip = 0.02
+optimizer = { name = "rmsprop", lr = 1e-3 }
+"""
+"""A recipe without a preset for either family: what a search is laid over."""
 
 
 def suite_of(folder: Path, text: str, **options) -> Suite:

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from suite_text import suite_of
+from suite_text import PAIR, suite_of
 
 import bench
 from bench import api, plan, search, store
@@ -29,16 +29,8 @@ trials = 2
 seeds = [100]
 budget = { generator_steps = 2 }
 space = { "optimizer.lr" = { log_uniform = [1e-4, 1e-1] } }
-[[variant]]
-name = "gan"
-objective = "gan"
-optimizer = { name = "adam", lr = 1e-3 }
-[[variant]]
-name = "wgan"
-objective = "wgan"
-clip = 0.02
-optimizer = { name = "rmsprop", lr = 1e-3 }
 """
+TINY += PAIR
 
 
 @pytest.fixture

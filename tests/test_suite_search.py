@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from suite_text import suite_of
+from suite_text import PAIR, suite_of
 
 from bench.errors import SuiteError
 from bench.suite.space import Distribution, draws
@@ -27,16 +27,8 @@ seeds = [100]
 [search.space]
 "optimizer.lr" = { log_uniform = [1e-5, 1e-2] }
 "variant.wgan.clip" = { log_uniform = [0.01, 0.1] }
-[[variant]]
-name = "gan"
-objective = "gan"
-optimizer = { name = "adam", lr = 1e-3 }
-[[variant]]
-name = "wgan"
-objective = "wgan"
-clip = 0.02
-optimizer = { name = "rmsprop", lr = 1e-3 }
 """
+SUITE += PAIR
 LR = '"optimizer.lr" = { log_uniform = [1e-5, 1e-2] }'
 CLIP = '"variant.wgan.clip" = { log_uniform = [0.01, 0.1] }'
 EXAMPLE = "such as { log_uniform = [1e-5, 1e-2] }"

@@ -95,6 +95,12 @@ def gradient_norms(critic: Scores, x: Tensor) -> Tensor:
     return (squares + _TINY).sqrt()
 
 
+def interpolated(real: Tensor, fake: Tensor, epsilon: Tensor) -> Tensor:
+    """εx + (1 − ε)G(z), of real and generated samples (B, *shape) with one ε (B,) a sample."""
+    share = one_for_each(epsilon, real)
+    return share * real + (1.0 - share) * fake
+
+
 def one_for_each(numbers: Tensor, samples: Tensor) -> Tensor:
     """Numbers (B,), shaped to multiply samples (B, *shape) with."""
     return numbers.reshape(-1, *(1 for _ in samples.shape[1:]))

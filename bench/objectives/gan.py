@@ -21,6 +21,7 @@ from bench.objectives.base import (
     Scores,
     Terms,
     gradient_norms,
+    interpolated,
     one_for_each,
     score_together,
     scores_and_slopes,
@@ -86,8 +87,7 @@ class GANGP(NonSaturating):
     ) -> tuple[Tensor, Terms]:
         """−E log D(x) − E log(1 − D(G(z))) + λ E (‖∇c(x̂)‖₂ − 1)², x̂ = εx + (1 − ε)G(z)."""
         loss, terms = _telling_apart(*score_together(critic, real, fake))
-        epsilon = one_for_each(noise["epsilon"], real)
-        between = epsilon * real + (1.0 - epsilon) * fake
+        between = interpolated(real, fake, noise["epsilon"])
         penalty = (gradient_norms(critic, between) - 1.0).square().mean()
         return loss + self.penalty_weight * penalty, {**terms, "penalty": penalty}
 

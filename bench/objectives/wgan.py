@@ -14,7 +14,7 @@ from bench.objectives.base import (
     Scores,
     Terms,
     gradient_norms,
-    one_for_each,
+    interpolated,
     score_together,
 )
 
@@ -61,8 +61,7 @@ class WGANGP(Objective):
     ) -> tuple[Tensor, Terms]:
         """E c(G(z)) − E c(x) + λ E (‖∇c(x̂)‖₂ − 1)², x̂ = εx + (1 − ε)G(z), one ε a sample."""
         on_real, on_fake = (scores.mean() for scores in score_together(critic, real, fake))
-        epsilon = one_for_each(noise["epsilon"], real)
-        between = epsilon * real + (1.0 - epsilon) * fake
+        between = interpolated(real, fake, noise["epsilon"])
         penalty = self._excess(gradient_norms(critic, between)).square().mean()
         loss = on_fake - on_real + self.penalty_weight * penalty
         return loss, {"real_score": on_real, "fake_score": on_fake, "penalty": penalty}
