@@ -17,7 +17,7 @@ from bench.running import Preview, Where, preview, run, tune
 from bench.store import Results
 
 if TYPE_CHECKING:
-    from bench.reporting.base import Searched
+    from bench.reporting.experiments import Searched
     from bench.reporting.summary import Declaration, Summary
 
 __all__ = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from bench.reporting.base import Probed, ProbePanel, ProbePoint, ProbeSeries
+from bench.reporting.experiments import Probed, ProbePanel, ProbePoint, ProbeSeries
 from bench.reporting.figures import AIM
 from bench.reporting.palette import Look
 from bench.reporting.panels import dress, scaled

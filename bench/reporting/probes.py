@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.reporting.base import Probed, ProbePanel, ProbePoint, ProbeSeries
+from bench.reporting.experiments import Probed, ProbePanel, ProbePoint, ProbeSeries
 from bench.reporting.numbers import NONE, listed, number, plural, settings
 from bench.store import Results
 

@@ -8,8 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from bench.records import Amount
-from bench.reporting.base import Declaration, Searched, Tuning
+from bench.reporting.base import Declaration
 from bench.reporting.comparison import metric_label
+from bench.reporting.experiments import Searched, Tuning
 from bench.reporting.numbers import NONE, count, listed, number, plural
 from bench.search import Entry, Outcome, Tried, outcome
 from bench.stats import BestOf, best_of

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from bench.reporting.base import Searched, Tuning
+from bench.reporting.experiments import Searched, Tuning
 from bench.reporting.palette import Look
 from bench.reporting.panels import dress, scaled
 from bench.reporting.svg import draw
