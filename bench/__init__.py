@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "BenchError": "bench.errors",
     "Results": "bench.store",
+    "check": "bench.api",
     "compare": "bench.api",
     "evaluate": "bench.evaluation",
     "load_results": "bench.store",

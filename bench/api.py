@@ -5,7 +5,7 @@ The command line composes these and adds nothing to what they do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -17,11 +17,14 @@ from bench.running import Preview, Where, preview, run, tune
 from bench.store import Results
 
 if TYPE_CHECKING:
+    from bench.records import CheckResult
     from bench.reporting.experiments import Searched
     from bench.reporting.summary import Declaration, Summary
+    from bench.suite import Suite
 
 __all__ = [
     "Preview",
+    "check",
     "compare",
     "current",
     "declaration",
@@ -75,6 +78,71 @@ def report(
     name = "+".join(each.suite for each in found)
     html = page.render_side_by_side(list(zip(summaries, found, strict=True)))
     return _written(Path(reports) / f"{name}.html", html)
+
+
+def check(  # noqa: PLR0913 - the options of `bench check`, all but the suite by name
+    suite: Suite | Where,
+    *,
+    against: str | None = None,
+    baseline: Where | None = None,
+    record: Where | None = None,
+    calibrate: int | None = None,
+    head: str | None = None,
+    variants: Sequence[str] = (),
+    results: Where = "results",
+    timeout: float | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> CheckResult:
+    """The step-time regression check of the repository that this process stands in.
+
+    Head (a revision; HEAD by default, whose tree must then be clean) is held `against` another
+    revision, or against a `baseline` stored by `record`; or it is timed against itself, for so many
+    rounds, to `calibrate` the machine.  Exactly one of the four is asked for.  `variants` are those
+    that the suite was narrowed to.  The result is kept beside the suite's other results.
+
+    Raises `RequestError`, `NotComparable`, `StoreError` and `gate.WrongTree`; what fails on one
+    side is a row of the result.
+    """
+    from datetime import UTC, datetime
+
+    from bench import gate
+    from bench.running import suite_of
+
+    asked = [against, baseline, record, calibrate]
+    if sum(each is not None for each in asked) != 1:
+        raise RequestError(
+            "bench check: expected exactly one of --against REV, --baseline FILE, --record FILE, "
+            "--calibrate"
+        )
+    whole = suite_of(suite)
+    repository = gate.Repository(Path.cwd())
+    if head is None:
+        repository.require_clean()
+    asking = gate.Check(
+        suite=whole,
+        repository=repository,
+        head=repository.revision(head or "HEAD", "--head"),
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        variants=variants,
+        timeout=timeout or gate.TIMEOUT,
+        tell=tell,
+    )
+    if against is not None:
+        found = gate.against(asking, repository.revision(against, "--against"))
+    elif calibrate is not None:
+        found = gate.calibrate(asking, calibrate)
+    elif baseline is not None:
+        stored = store.read_baselines(Path(baseline))
+        found = gate.compare(asking, stored, str(baseline))
+    else:
+        assert record is not None
+        store.read_baselines(Path(record), missing_ok=True)  # before minutes of measuring
+        found, measured = gate.record(asking)
+        if measured is not None:
+            store.write_baseline(Path(record), measured)
+        return found
+    store.append_check(Path(results), whole.name, found)
+    return found
 
 
 def current(results: Results) -> Results:

@@ -106,7 +106,7 @@ def run(  # noqa: PLR0913 - the options of `bench run`, all but the suite by nam
     from bench import plan, preflight, probing
 
     driver = _Driver(Path(results), executor, workers, timeout, fresh, on_progress, on_result)
-    suite, root = driver.tuned(_suite(suite)), driver.root
+    suite, root = driver.tuned(suite_of(suite)), driver.root
     specs, start = plan.expand(suite), registry.load("executors", executor)
     devices = plan.devices(suite)
     preflight.check(specs, devices)
@@ -145,7 +145,7 @@ def tune(  # noqa: PLR0913 - the options of `run`
     Raises what `run` raises.
     """
     driver = _Driver(Path(results), executor, workers, timeout, fresh, on_progress, on_result)
-    return driver.tuned(_suite(suite))
+    return driver.tuned(suite_of(suite))
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def preview(
     from bench import plan, preflight, probing
     from bench.forecast import forecast, total
 
-    suite, root = _suite(suite), Path(results)
+    suite, root = suite_of(suite), Path(results)
     registry.load("executors", executor)
     devices = plan.devices(suite)
     done = frozenset() if fresh else store.finished(root, suite.name)
@@ -309,7 +309,8 @@ def _room(
     return Room(tuple(at[:count]), asked, held.reason if more else "")
 
 
-def _suite(suite: Suite | Where) -> Suite:
+def suite_of(suite: Suite | Where) -> Suite:
+    """The suite itself, or that of a file."""
     from bench.suite import load_suite
 
     return load_suite(Path(suite)) if isinstance(suite, str | os.PathLike) else suite

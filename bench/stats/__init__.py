@@ -25,6 +25,7 @@ from bench.stats.description import Description, describe, wilson
 from bench.stats.edges import Basis, Claimed, Finding, beyond, inside
 from bench.stats.rates import Rate, newcombe, rate_inside, rates_beyond
 from bench.stats.search import BestOf, best_of
+from bench.stats.sequential import Judgement, Plan
 from bench.stats.standing import between, unbeaten, winner
 from bench.stats.targets import (
     late,
@@ -44,6 +45,8 @@ __all__ = [
     "Finding",
     "Grounds",
     "Interval",
+    "Judgement",
+    "Plan",
     "Rate",
     "Sample",
     "Scale",

@@ -26,6 +26,7 @@ from bench.suite.base import (
     overlay,
     refuse,
 )
+from bench.suite.checking import read_check
 from bench.suite.claims import read_claims
 from bench.suite.document import Declared, declared, document, head, shared, table
 from bench.suite.layers import layered
@@ -101,6 +102,7 @@ def _suite(
     return Suite(
         claims=read_claims(asking),
         search=read_search(asking),
+        check=read_check(asking),
         probes=read_probes(asking),
         name=name,
         title=title,

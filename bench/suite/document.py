@@ -31,7 +31,7 @@ from bench.suite.tables import NAME, RESERVED
 
 T = TypeVar("T")
 
-_OWN = ("schema", "name", "title", "primary", "matrix", "search")
+_OWN = ("schema", "name", "title", "primary", "matrix", "search", "check")
 _LISTED = ("claim", "probe")
 """Tables of which there may be several."""
 _NAMES = "1 to 64 of the characters a-z, 0-9, _ and -"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from bench.costs import RUN_COSTS
 from bench.hypotheses import Claim
 from bench.records import Amount, Evaluation, Part
-from bench.suite.tables import Primary
+from bench.suite.tables import Check, Primary
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,8 @@ class Suite:
     """In the order of the file."""
     search: Search | None = None
     probes: tuple[Probing, ...] = ()
+    check: Check = field(default_factory=Check)
+    """How `bench check` times its variants."""
     declared: Suite | None = None
     """What the file asks for without `--variant`, `--seeds` and `--device`; None where it is wrong
     without them, or where there were none."""

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import PydanticCustomError
 
 from bench.datasets.base import Kind
-from bench.records import Amount, Evaluation, Unit
+from bench.records import Amount, Evaluation, Guard, Unit
 
 STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
 
@@ -241,3 +241,50 @@ class Searching:
     """The seed of the draws."""
     budget: Length | None = None
     """Of a trial; the comparison's where there is none."""
+
+
+def _looks(looks: tuple[int, ...]) -> tuple[int, ...]:
+    if any(look % 2 or not 4 <= look <= 1000 for look in looks):
+        told = "expected even numbers of rounds from 4 to 1000: sides take turns at being first"
+        raise PydanticCustomError(OWN_WORDS, told)
+    if len(looks) not in {1, 2} or sorted(set(looks)) != list(looks):
+        raise PydanticCustomError(OWN_WORDS, "expected one look or two, such as [8, 16]")
+    return looks
+
+
+@dataclass(frozen=True, config=STRICT)
+class Guarding:
+    """A quantity under check: `{ margin = 0.05, variants = ["mlp_gan"] }`."""
+
+    margin: Annotated[float, Gt(0), Le(10)] | None = None
+    """Relative growth up to which it counts as none; None: the quantity's own."""
+    variants: Annotated[tuple[str, ...], Distinct] | None = None
+    """Of which it is guarded; None: of all."""
+
+
+@dataclass(frozen=True, config=STRICT)
+class Check:
+    """The table `[check]`, for `bench check`."""
+
+    looks: Annotated[tuple[int, ...], AfterValidator(_looks)] = (8, 16)
+    """Rounds after which a verdict is planned."""
+    blocks: Annotated[int, Ge(3), Le(1000)] = 10
+    """Timed in a round, of each side."""
+    block_seconds: Annotated[float, Gt(0), Le(60)] = 0.1
+    step_time: Guarding = Guarding(margin=0.05)
+    peak_memory: Guarding = Guarding(margin=0.05)
+    compile_time: Guarding = Guarding(margin=0.25, variants=())
+    """From an empty cache; it costs seconds a round, so nothing is guarded that is not named."""
+
+    @property
+    def guarded(self) -> Mapping[Guard, Guarding]:
+        """By quantity."""
+        return {guard: getattr(self, guard) for guard in get_args(Guard)}
+
+    def margin(self, guard: Guard) -> float:
+        """Of a quantity; its default where the table names only variants."""
+        own = self.guarded[guard].margin
+        return _MARGINS[guard] if own is None else own
+
+
+_MARGINS: Mapping[Guard, float] = {"step_time": 0.05, "peak_memory": 0.05, "compile_time": 0.25}

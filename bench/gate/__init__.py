@@ -1,0 +1,38 @@
+"""The regression check: did a revision make training steps slower, on this machine, by more than a
+margin?
+
+    order       who is first, random and balanced
+    harness     the stopwatch, a script: all it knows of a tree is `bench.training.subject`
+    worker      a worker as its driver sees it
+    turn        one round's processes, and their turns
+    rounds      round after round
+    course      rounds until the planned looks have decided
+    checking    what head is held against
+
+The decision itself is `bench.stats.Plan`.
+"""
+
+from bench.gate.cases import subjects
+from bench.gate.checking import against, calibrate, compare, record
+from bench.gate.course import TIMEOUT, Check
+from bench.gate.turn import WrongTree
+from bench.gate.verdicts import exit_code, log_ratios, log_values, used, value
+from bench.gate.worktrees import Repository, Revision
+
+__all__ = [
+    "TIMEOUT",
+    "Check",
+    "Repository",
+    "Revision",
+    "WrongTree",
+    "against",
+    "calibrate",
+    "compare",
+    "exit_code",
+    "log_ratios",
+    "log_values",
+    "record",
+    "subjects",
+    "used",
+    "value",
+]

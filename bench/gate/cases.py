@@ -1,0 +1,83 @@
+"""A suite as a check sees it: the groups that both sides train, and what of each is guarded."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import get_args
+
+from bench import plan
+from bench.errors import BenchError, RequestError
+from bench.records import Group, Guard, Subject
+from bench.suite import Suite, load_suite
+
+Case = tuple[str, Guard]
+"""The name of a subject and what is guarded of it."""
+
+
+def subjects(suite: Suite) -> tuple[Subject, ...]:
+    """The first group of each variant on each type of device, in the order of the suite.
+
+    Raises `RequestError` where nothing is guarded.
+    """
+    devices = plan.devices(suite)
+    groups: dict[tuple[str, str], Group] = {}
+    for group in plan.groups(plan.expand(suite), suite.name):
+        groups.setdefault((group.specs[0].variant, group.device), group)
+    several = len({kind for _, kind in groups}) > 1
+    found = []
+    for (variant, kind), group in groups.items():
+        guarded = tuple(guard for guard in get_args(Guard) if _guards(suite, guard, variant))
+        if guarded:
+            name = f"{variant}@{kind}" if several else variant
+            device = next(each for each in devices if each.startswith(kind))
+            found.append(Subject(name, group.specs, device, guarded))
+    if not found:
+        raise RequestError(
+            f"{suite.path}: nothing of these variants is guarded; expected at least one in "
+            "check.step_time, check.peak_memory or check.compile_time"
+        )
+    return tuple(found)
+
+
+def cases(found: Iterable[Subject]) -> tuple[Case, ...]:
+    """Every case, subject by subject."""
+    return tuple((subject.name, guard) for subject in found for guard in subject.guarded)
+
+
+def dropped(
+    text: str | None, suite: Suite, variants: Sequence[str], now: Sequence[Subject]
+) -> tuple[Case, ...]:
+    """Cases that the suite's text at base has and the suite at head has not.
+
+    `text`: None where base has no such file; it is read by the code of head, or where that cannot,
+    by the names of its variants alone.
+    """
+    if text is None:
+        return ()
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, suite.path.name)
+        copy.write_text(text, encoding="utf-8")
+        try:
+            before = load_suite(copy, overrides=suite.overrides, devices=suite.devices)
+            then = cases(subjects(before))
+        except BenchError:
+            then = tuple((name, "step_time") for name in _names(text))
+    wanted = {*variants}
+    kept = [case for case in then if not wanted or case[0].partition("@")[0] in wanted]
+    return tuple(case for case in kept if case not in cases(now))
+
+
+def _names(text: str) -> list[str]:
+    try:
+        written = tomllib.loads(text).get("variant", ())
+    except tomllib.TOMLDecodeError:
+        return []
+    return [str(one["name"]) for one in written if isinstance(one, dict) and "name" in one]
+
+
+def _guards(suite: Suite, guard: Guard, variant: str) -> bool:
+    named = suite.check.guarded[guard].variants
+    return named is None or variant in named

@@ -1,0 +1,270 @@
+"""The stopwatch, run as a script in a process of its own: it times the training of the tree that
+its import path leads to.
+
+    python -P harness.py        with PYTHONPATH leading to the tree
+
+Requests come in on standard input and answers go out on standard output, a line of JSON each; what
+the tree itself prints goes to standard error.  It imports nothing of `bench` but `training.subject`, so
+that both sides of a check are timed by the same code, whatever each of them has become.
+
+    hello                               → protocol, versions
+    open      specs, device, cold       → compile_seconds, engine, notes
+    warm_up   seconds                   → step_seconds
+    block     steps                     → seconds
+    reference repeats                   → seconds
+    close                               → peak_memory_bytes
+    imports   roots                     → files (path → SHA-256), strays (module → path)
+
+An answer to a request that failed has `error`, a line, and `kind`: `old` for a tree without this
+protocol, `missing` for a part that it lacks, `crashed` for anything else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+PROTOCOL = 1
+REFERENCE_VERSION = 1
+"""Raised when the reference kernel changes: a stored baseline is then worth nothing."""
+Answer = dict[str, Any]
+
+
+class Harness:
+    """Answers requests, one subject open at a time."""
+
+    def __init__(self) -> None:
+        """Nothing is imported before `hello`."""
+        self._subject: Any = None
+        self._device: Any = None
+        self._kernel: Callable[[], None] | None = None
+
+    def hello(self) -> Answer:
+        """Import the tree; its protocol, and what it runs on."""
+        try:
+            from bench.training import subject
+        except ImportError as error:
+            text = f"this revision has no worker protocol, bench.training.subject ({error})"
+            return {"error": text, "kind": "old"}
+        found = getattr(subject, "PROTOCOL", None)
+        if found != PROTOCOL:
+            text = f"this revision speaks worker protocol {found}, not {PROTOCOL}"
+            return {"error": text, "kind": "old"}
+        import torch
+
+        return {"protocol": found, "python": platform.python_version(), "torch": torch.__version__}
+
+    def open(self, specs: list[str], device: str, cold: bool) -> Answer:
+        """Build a group and compile its steps."""
+        import torch
+
+        from bench.errors import UnknownName
+        from bench.training.subject import open_subject
+
+        self._device = torch.device(device)
+        try:
+            self._subject = open_subject(specs, device, cold=cold)
+        except (UnknownName, ModuleNotFoundError, AttributeError) as error:
+            missing = isinstance(error, UnknownName) or _names_a_part(error, specs)
+            if not missing:
+                raise
+            return {"error": _line(error), "kind": "missing"}
+        return {
+            "compile_seconds": self._subject.compile_seconds,
+            "engine": self._subject.engine,
+            "notes": list(self._subject.notes),
+        }
+
+    def warm_up(self, seconds: float) -> Answer:
+        """Train for so long at least; about how long a step takes.  Peak memory starts anew."""
+        began, steps = time.perf_counter(), 1
+        self.block(2)
+        while True:
+            took = self.block(steps)["seconds"]
+            if time.perf_counter() - began > seconds:
+                break
+            steps *= 2
+        _reset_peak(self._device)
+        return {"step_seconds": took / steps}
+
+    def block(self, steps: int) -> Answer:
+        """Train a block."""
+        return {"seconds": self._timed(lambda: self._subject.advance(steps))}
+
+    def reference(self, repeats: int) -> Answer:
+        """Run the reference kernel, which no revision changes."""
+        if self._kernel is None:
+            self._kernel = _reference(self._device)
+            self._timed(self._kernel)
+        kernel = self._kernel
+
+        def repeat() -> None:
+            for _ in range(repeats):
+                kernel()
+
+        return {"seconds": self._timed(repeat)}
+
+    def close(self) -> Answer:
+        """Let go of the subject; the most memory that its blocks took."""
+        peak = _peak(self._device)
+        self._subject = None
+        gc.collect()
+        _give_back(self._device)
+        return {"peak_memory_bytes": peak}
+
+    def imports(self, roots: list[str]) -> Answer:
+        """Every module that came from the roots, and those of theirs that came from elsewhere."""
+        files, strays = {}, {}
+        folders = [Path(root).resolve() for root in roots]
+        own = {each.stem for folder in folders for each in folder.iterdir()}
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if name.partition(".")[0] not in own or not file or name == "__main__":
+                continue
+            path = Path(file).resolve()
+            home = next((each for each in folders if path.is_relative_to(each)), None)
+            if home is not None:
+                files[str(path.relative_to(home))] = hashlib.sha256(path.read_bytes()).hexdigest()
+            elif any(_holds(each, name) for each in folders):
+                strays[name] = str(path)
+        return {"files": files, "strays": strays}
+
+    def _timed(self, work: Callable[[], None]) -> float:
+        """Seconds on the device, by its own events on a GPU, until all of the work is done."""
+        import torch
+
+        if self._device.type != "cuda":
+            began = time.perf_counter()
+            work()
+            return time.perf_counter() - began
+        stream = torch.cuda.current_stream(self._device)
+        events = [torch.cuda.Event(enable_timing=True) for _ in range(2)]  # type: ignore[no-untyped-call] # torch's
+        torch.cuda.synchronize(self._device)
+        events[0].record(stream)
+        work()
+        events[1].record(stream)
+        events[1].synchronize()
+        return float(events[0].elapsed_time(events[1])) / 1e3
+
+
+def _names_a_part(error: Exception, specs: list[str]) -> bool:
+    """Whether what is missing is a part that the specs name, and not something it imports."""
+    from bench import registry
+
+    named = [
+        (f"{kind}s", value["name"])
+        for kind, value in json.loads(specs[0]).items()
+        if isinstance(value, dict) and "name" in value
+    ]
+    targets = [
+        registry.entries(kind)[name].target
+        for kind, name in named
+        if name in registry.entries(kind)
+    ]
+    for target in targets:
+        module, _, attribute = target.partition(":")
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            if module == error.name or module.startswith(f"{error.name}."):
+                return True
+        elif isinstance(error, AttributeError) and error.name == attribute:
+            return True
+    return False
+
+
+def _holds(root: Path, name: str) -> bool:
+    """Whether a module of that name lies under the root."""
+    place = root.joinpath(*name.split("."))
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def _reference(device: Any) -> Callable[[], None]:
+    """A fixed mix of what a training step does: products in and beyond the caches, and a pass over
+    memory; some milliseconds on one core."""
+    import torch
+
+    draw = torch.Generator().manual_seed(0)
+    size = 384 if device.type == "cpu" else 2048
+    a, b = (torch.randn(size, size, generator=draw).to(device) for _ in range(2))
+    wide = torch.randn(1 << 20 if device.type == "cpu" else 1 << 24, generator=draw).to(device)
+
+    @torch.no_grad()
+    def kernel() -> None:
+        torch.mm(a, b)
+        torch.mm(b, a)
+        wide.mul(0.5).add_(1.0).tanh_().sum()
+
+    return kernel
+
+
+def _reset_peak(device: Any) -> None:
+    """Start the peak anew; a system that cannot keeps the old one."""
+    import torch
+
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak(device: Any) -> int | None:
+    """Bytes: allocated on a GPU, resident of the process on a CPU (Linux alone tells)."""
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    return None
+
+
+def _give_back(device: Any) -> None:
+    """Memory that is free, to the system: the next subject shall not find it."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        return
+    with suppress(OSError, AttributeError):  # glibc's; others have none
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _line(error: BaseException) -> str:
+    """An exception in one line: its kind, its text, its place."""
+    text = " ".join(str(error).split())
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {text}{where}"
+
+
+def serve() -> None:
+    """Answer requests until there are no more."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what the tree prints is no answer
+    harness = Harness()
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = getattr(harness, request.pop("do"))(**request)
+        except Exception as error:  # the one broad except: the driver names the side and the case
+            traceback.print_exc()
+            answer = {"error": _line(error), "kind": "crashed"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve()

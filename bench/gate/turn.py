@@ -1,0 +1,219 @@
+"""One round's processes, one a side, and their turns at one subject after another.
+
+Both live at the same time, and their blocks alternate (A B B A …), the one waiting while the other
+trains: what the machine does meanwhile happens to both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import BenchError
+from bench.gate.order import blocks
+from bench.gate.worker import Worker, WorkerFailed
+from bench.gate.worktrees import Tree
+from bench.records import Clocks, Side, Subject
+
+WARM_UP_SECONDS = 0.25
+_REFERENCE_SHARE = 0.5
+"""Of a block's time: what the reference kernel beside it takes."""
+Answers = dict[Side, dict[str, Any]]
+
+
+class WrongTree(BenchError):
+    """A side that imported another copy of what it was to be timed by."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why one side could not be timed on a subject."""
+
+    subject: str
+    side: Side
+    kind: str
+    """As of `WorkerFailed`."""
+    text: str
+
+
+class Faulty(Exception):
+    """A turn that came to nothing."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        """A fault a side, one at least."""
+        super().__init__("; ".join(fault.text for fault in faults))
+        self.faults = faults
+
+    @property
+    def lost(self) -> bool:
+        """Whether a process is gone, so that this round's cannot go on."""
+        return any(fault.kind in {"lost", "old"} for fault in self.faults)
+
+
+@dataclass(frozen=True)
+class Length:
+    """How much of a subject is timed in a round."""
+
+    blocks: int = 10
+    """Timed, of each side."""
+    block_seconds: float = 0.1
+    """About; a block is whole steps, as many on either side and in every round."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What came of one subject's turn, by side."""
+
+    steps: int
+    repeats: int
+    seconds: Mapping[Side, list[float]]
+    """Of each block."""
+    reference: list[float]
+    """Seconds of the reference kernel beside each block; none where there are two sides."""
+    opened: Answers
+    closed: Answers
+    before: Clocks
+    after: Clocks
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The fresh processes of one round, in the order of their turns."""
+
+    trees: Mapping[Side, Tree]
+    workers: Mapping[Side, Worker]
+    length: Length
+    clocks: Callable[[str], Clocks]
+
+    def turn(
+        self, subject: Subject, steps: int | None, imported: dict[Side, dict[str, str]]
+    ) -> Turn:
+        """Time a subject: both sides open it, train blocks in turn, and close it.
+
+        `steps` a block; None: as many as fill one.  Adds to `imported` what each side imported of
+        its tree.  Raises `Faulty` and `WrongTree`.
+        """
+        opened = self._opened(subject)
+        for side, tree in self.trees.items():
+            own = self._ask(subject, side, "imports", roots=[str(root) for root in tree.roots])
+            _require_own(tree, side, own["strays"])
+            imported.setdefault(side, {}).update(own["files"])
+        rough = [
+            self._ask(subject, side, "warm_up", seconds=WARM_UP_SECONDS)["step_seconds"]
+            for side in self.trees
+        ]
+        steps = steps or max(1, round(self.length.block_seconds * len(rough) / sum(rough)))
+        repeats = self._repeats(subject, steps * sum(rough) / len(rough))
+        before = self.clocks(subject.device)
+        seconds, reference = self._blocks(subject, steps, repeats)
+        after = self.clocks(subject.device)
+        closed = {side: self._ask(subject, side, "close") for side in self.trees}
+        return Turn(steps, repeats, seconds, reference, opened, closed, before, after)
+
+    def _opened(self, subject: Subject) -> Answers:
+        """Both sides at once, unless the time it takes is what is guarded."""
+        cold = "compile_time" in subject.guarded
+        request = {
+            "specs": [spec.to_json() for spec in subject.specs],
+            "device": subject.device,
+            "cold": cold,
+        }
+        found: Answers = {}
+        faults: list[Fault] = []
+        for side in self.trees:
+            self.workers[side].send("open", **request)
+            if cold:
+                self._take(subject, side, found, faults)
+        for side in () if cold else self.trees:
+            self._take(subject, side, found, faults)
+        if faults:
+            for side in found:
+                self.workers[side].ask("close")
+            raise Faulty(faults)
+        return found
+
+    def _take(self, subject: Subject, side: Side, found: Answers, faults: list[Fault]) -> None:
+        try:
+            found[side] = self.workers[side].receive()
+        except WorkerFailed as failed:
+            faults.append(Fault(subject.name, side, failed.kind, str(failed)))
+
+    def _blocks(
+        self, subject: Subject, steps: int, repeats: int
+    ) -> tuple[dict[Side, list[float]], list[float]]:
+        seconds: dict[Side, list[float]] = {side: [] for side in self.trees}
+        reference: list[float] = []
+        if len(self.trees) > 1:
+            for side in blocks(list(self.trees), self.length.blocks):
+                seconds[side].append(self._ask(subject, side, "block", steps=steps)["seconds"])
+            return seconds, reference
+        (side,) = self.trees
+        for own in blocks([False, True], self.length.blocks):
+            if own:
+                seconds[side].append(self._ask(subject, side, "block", steps=steps)["seconds"])
+            else:
+                told = self._ask(subject, side, "reference", repeats=repeats)
+                reference.append(told["seconds"] / repeats)
+        return seconds, reference
+
+    def _repeats(self, subject: Subject, block: float) -> int:
+        """Of the reference kernel, beside a block of so many seconds."""
+        if len(self.trees) > 1:
+            return 0
+        (side,) = self.trees
+        once: float = self._ask(subject, side, "reference", repeats=1)["seconds"]
+        return max(1, round(block * _REFERENCE_SHARE / once))
+
+    def _ask(self, subject: Subject, side: Side, do: str, **request: Any) -> dict[str, Any]:
+        try:
+            return self.workers[side].ask(do, **request)
+        except WorkerFailed as failed:
+            fault = Fault(subject.name, side, failed.kind, str(failed))
+            if failed.kind == "lost":
+                raise Faulty([fault]) from failed
+            for other in self.trees:  # they live on, and let go of what they hold
+                self._let_go(other)
+            raise Faulty([fault]) from failed
+
+    def _let_go(self, side: Side) -> None:
+        try:
+            self.workers[side].ask("close")
+        except WorkerFailed:
+            return  # the next turn says so
+
+
+@contextmanager
+def started(
+    trees: Mapping[Side, Tree], length: Length, timeout: float, clocks: Callable[[str], Clocks]
+) -> Iterator[Processes]:
+    """A fresh process a side, started at once, ended at the end; raises `Faulty` of no subject for
+    a tree without the protocol."""
+    with ExitStack() as stack:
+        workers: dict[Side, Worker] = {}
+        for side, tree in trees.items():
+            workers[side] = Worker(tree.roots, timeout)
+            stack.callback(workers[side].close)
+        faults = []
+        for worker in workers.values():
+            worker.send("hello")
+        for side, worker in workers.items():
+            try:
+                worker.receive()
+            except WorkerFailed as failed:
+                faults.append(Fault("", side, failed.kind, str(failed)))
+        if faults:
+            raise Faulty(faults)
+        yield Processes(trees, workers, length, clocks)
+
+
+def _require_own(tree: Tree, side: Side, strays: Mapping[str, str]) -> None:
+    if strays:
+        name, path = next(iter(strays.items()))
+        raise WrongTree(
+            f"{side} {tree.revision.label}: imported {name} from {path}, and not from its own "
+            f"worktree, which has it too; what was installed in its place (an editable install?) "
+            "takes precedence, and would be timed on both sides: uninstall it, or install it the "
+            "ordinary way"
+        )
