@@ -88,7 +88,6 @@ def check(  # noqa: PLR0913 - the options of `bench check`, all but the suite by
     record: Where | None = None,
     calibrate: int | None = None,
     head: str | None = None,
-    variants: Sequence[str] = (),
     results: Where = "results",
     timeout: float | None = None,
     tell: Callable[[str], None] = lambda line: None,
@@ -97,8 +96,8 @@ def check(  # noqa: PLR0913 - the options of `bench check`, all but the suite by
 
     Head (a revision; HEAD by default, whose tree must then be clean) is held `against` another
     revision, or against a `baseline` stored by `record`; or it is timed against itself, for so many
-    rounds, to `calibrate` the machine.  Exactly one of the four is asked for.  `variants` are those
-    that the suite was narrowed to.  The result is kept beside the suite's other results.
+    rounds, to `calibrate` the machine.  Exactly one of the four is asked for.  The result is kept
+    beside the suite's other results.
 
     Raises `RequestError`, `NotComparable`, `StoreError` and `gate.WrongTree`; what fails on one
     side is a row of the result.
@@ -123,7 +122,6 @@ def check(  # noqa: PLR0913 - the options of `bench check`, all but the suite by
         repository=repository,
         head=repository.revision(head or "HEAD", "--head"),
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        variants=variants,
         timeout=timeout or gate.TIMEOUT,
         tell=tell,
     )

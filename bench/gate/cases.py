@@ -47,15 +47,18 @@ def cases(found: Iterable[Subject]) -> tuple[Case, ...]:
     return tuple((subject.name, guard) for subject in found for guard in subject.guarded)
 
 
-def dropped(
-    text: str | None, suite: Suite, variants: Sequence[str], now: Sequence[Subject]
-) -> tuple[Case, ...]:
-    """Cases that the suite's text at base has and the suite at head has not.
+def narrowed(suite: Suite) -> bool:
+    """Whether the call asked for some of the variants alone."""
+    return "--variant" in suite.options
+
+
+def dropped(text: str | None, suite: Suite, now: Sequence[Subject]) -> tuple[Case, ...]:
+    """Cases that the suite's text at base has and the suite at head has not; none where it is narrowed.
 
     `text`: None where base has no such file; it is read by the code of head, or where that cannot,
     by the names of its variants alone.
     """
-    if text is None:
+    if text is None or narrowed(suite):
         return ()
     with TemporaryDirectory() as folder:
         copy = Path(folder, suite.path.name)
@@ -65,9 +68,7 @@ def dropped(
             then = cases(subjects(before))
         except BenchError:
             then = tuple((name, "step_time") for name in _names(text))
-    wanted = {*variants}
-    kept = [case for case in then if not wanted or case[0].partition("@")[0] in wanted]
-    return tuple(case for case in kept if case not in cases(now))
+    return tuple(case for case in then if case not in cases(now))
 
 
 def _names(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import log1p
 
 from bench.errors import NotComparable, RequestError
-from bench.gate.cases import Case, cases, dropped, subjects
+from bench.gate.cases import Case, cases, dropped, narrowed, subjects
 from bench.gate.course import Check, Course
 from bench.gate.fingerprint import differences, fingerprint
 from bench.gate.harness import REFERENCE_VERSION
@@ -32,7 +32,7 @@ def against(check: Check, base: Revision) -> CheckResult:
     """
     found = subjects(check.suite)
     text = check.repository.file(base, check.suite.path)
-    gone = dropped(text, check.suite, check.variants, found)
+    gone = dropped(text, check.suite, found)
     with check.repository.checked_out({"base": base, "head": check.head}) as trees:
         course = Course(check, "against", {side: trees[side] for side in BOTH}, found, base)
 
@@ -124,7 +124,8 @@ def compare(check: Check, stored: Sequence[Baseline], where: str) -> CheckResult
         for case in cases(found)
         if case not in known
     ]
-    gone = [] if check.variants else [n for n in baseline.specs if n not in {s.name for s in found}]
+    here = {subject.name for subject in found}
+    gone = [] if narrowed(check.suite) else [name for name in baseline.specs if name not in here]
     lost = f"{where} has it, the suite of {check.head.label} has not"
     rows += [
         replace(course.row((name, "step_time"), None), verdict="missing", side="head", error=lost)

@@ -42,8 +42,6 @@ class Check:
     head: Revision
     started_at: str
     """ISO 8601, UTC."""
-    variants: Sequence[str] = ()
-    """Those that the call narrows the suite to; none: all."""
     timeout: float = TIMEOUT
     """Seconds that a worker may take for any one answer."""
     tell: Callable[[str], None] = lambda line: None

@@ -4,8 +4,9 @@ its import path leads to.
     python -P harness.py        with PYTHONPATH leading to the tree
 
 Requests come in on standard input and answers go out on standard output, a line of JSON each; what
-the tree itself prints goes to standard error.  It imports nothing of `bench` but `training.subject`, so
-that both sides of a check are timed by the same code, whatever each of them has become.
+the tree itself prints goes to standard error.  It imports nothing of `bench` but
+`training.subject`, so that both sides of a check are timed by the same code, whatever each of them
+has become.
 
     hello                               → protocol, versions
     open      specs, device, cold       → compile_seconds, engine, notes
