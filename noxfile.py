@@ -78,3 +78,9 @@ def profile(session: nox.Session) -> None:
 def metrics(session: nox.Session) -> None:
     """What each metric catches and what it costs: the tables of docs/metrics.md."""
     session.run(sys.executable, "scripts/measure_metrics.py", *session.posargs)
+
+
+@nox.session
+def check_trials(session: nox.Session) -> None:
+    """How often `bench check` is right about revisions whose slowdown is known; an hour or more."""
+    session.run(sys.executable, "scripts/check_trials.py", *session.posargs)

@@ -5,7 +5,7 @@ The command line composes these and adds nothing to what they do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from bench import store
 from bench.costs import RUN_COSTS
 from bench.errors import RequestError, StoreError, suggestion
+from bench.revisions import bisect, check
 from bench.running import Preview, Where, preview, run, tune
 from bench.store import Results
 
 if TYPE_CHECKING:
-    from bench.records import CheckResult
+    from bench.reporting.checked import Checked
     from bench.reporting.experiments import Searched
     from bench.reporting.summary import Declaration, Summary
-    from bench.suite import Suite
 
 __all__ = [
     "Preview",
+    "bisect",
     "check",
     "compare",
     "current",
@@ -47,7 +48,8 @@ def compare(results: Results | Where) -> Summary:
 
     whole = _results(results)
     found = current(whole)
-    return replace(summarize(found, declaration(found)), search=_searched(whole))
+    summary = summarize(found, declaration(found))
+    return replace(summary, search=_searched(whole), checks=_checked(whole))
 
 
 def report(
@@ -55,12 +57,14 @@ def report(
     results: Where = "results",
     reports: Where = "reports",
     format: Format = "html",
+    history: bool = False,
 ) -> Path | str:
     """The report of one suite, or of several side by side.
 
     Each is a suite's file, its name, its folder of results, or results already loaded.  In
     HTML one offline page, whose path comes back; as Markdown or JSON (the same numbers) the text.
-    Raises what `compare` raises, and `RequestError` without a suite or for another format.
+    `history`: of one suite, its regression checks across revisions instead.  Raises what `compare`
+    raises, and `RequestError` without a suite or for another format.
     """
     from bench.reporting import page, summary, text
 
@@ -68,79 +72,21 @@ def report(
         raise RequestError("report: found no suite; expected at least one file, name or folder")
     if format not in get_args(Format):
         raise RequestError(f"format: {format!r} is not one{suggestion(format, get_args(Format))}")
+    if history:
+        return _history(suites, Path(results), Path(reports), format)
     whole = [_results(suite, results) for suite in suites]
-    summaries = [compare(each) for each in whole]
-    found = [current(each) for each in whole]
+    checks = [_checks_alone(each) for each in whole]
+    guarded = [(each.suite, own) for each, own in zip(whole, checks, strict=True) if own]
+    ran = [each for each, own in zip(whole, checks, strict=True) if not own]
+    summaries = [compare(each) for each in ran]
     summary.require_comparable(summaries)
     if format != "html":
         render = text.render_markdown if format == "md" else text.render_json
-        return render(*summaries)
-    name = "+".join(each.suite for each in found)
-    html = page.render_side_by_side(list(zip(summaries, found, strict=True)))
+        return render(*summaries, guarded=guarded)
+    name = "+".join(each.suite for each in whole)
+    found = [current(each) for each in ran]
+    html = page.render_side_by_side(list(zip(summaries, found, strict=True)), guarded)
     return _written(Path(reports) / f"{name}.html", html)
-
-
-def check(  # noqa: PLR0913 - the options of `bench check`, all but the suite by name
-    suite: Suite | Where,
-    *,
-    against: str | None = None,
-    baseline: Where | None = None,
-    record: Where | None = None,
-    calibrate: int | None = None,
-    head: str | None = None,
-    results: Where = "results",
-    timeout: float | None = None,
-    tell: Callable[[str], None] = lambda line: None,
-) -> CheckResult:
-    """The step-time regression check of the repository that this process stands in.
-
-    Head (a revision; HEAD by default, whose tree must then be clean) is held `against` another
-    revision, or against a `baseline` stored by `record`; or it is timed against itself, for so many
-    rounds, to `calibrate` the machine.  Exactly one of the four is asked for.  The result is kept
-    beside the suite's other results.
-
-    Raises `RequestError`, `NotComparable`, `StoreError` and `gate.WrongTree`; what fails on one
-    side is a row of the result.
-    """
-    from datetime import UTC, datetime
-
-    from bench import gate
-    from bench.running import suite_of
-
-    asked = [against, baseline, record, calibrate]
-    if sum(each is not None for each in asked) != 1:
-        raise RequestError(
-            "bench check: expected exactly one of --against REV, --baseline FILE, --record FILE, "
-            "--calibrate"
-        )
-    whole = suite_of(suite)
-    repository = gate.Repository(Path.cwd())
-    if head is None:
-        repository.require_clean()
-    asking = gate.Check(
-        suite=whole,
-        repository=repository,
-        head=repository.revision(head or "HEAD", "--head"),
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        timeout=timeout or gate.TIMEOUT,
-        tell=tell,
-    )
-    if against is not None:
-        found = gate.against(asking, repository.revision(against, "--against"))
-    elif calibrate is not None:
-        found = gate.calibrate(asking, calibrate)
-    elif baseline is not None:
-        stored = store.read_baselines(Path(baseline))
-        found = gate.compare(asking, stored, str(baseline))
-    else:
-        assert record is not None
-        store.read_baselines(Path(record), missing_ok=True)  # before minutes of measuring
-        found, measured = gate.record(asking)
-        if measured is not None:
-            store.write_baseline(Path(record), measured)
-        return found
-    store.append_check(Path(results), whole.name, found)
-    return found
 
 
 def current(results: Results) -> Results:
@@ -155,6 +101,41 @@ def current(results: Results) -> Results:
 def trials(results: Results) -> Results:
     """The runs of the trials that the suite's search asked for when it was last run."""
     return results.only([one["run_id"] for one in results.declaration.get("trials", ())])
+
+
+def _history(
+    suites: Sequence[Results | Where], root: Path, reports: Path, format: Format
+) -> Path | str:
+    """A suite's checks across revisions: the page's path, or the text."""
+    from bench.reporting import history, page
+
+    if len(suites) != 1:
+        raise RequestError(f"report --history: expected one suite, found {len(suites)}")
+    (source,) = suites
+    folder = source.root if isinstance(source, Results) else store.locate(source, root)
+    name = folder.resolve().name
+    found = history.history(name, store.load_checks(folder.resolve().parent, name).rows)
+    if not found.machines:
+        raise StoreError(
+            f"{folder}: no check of a revision is kept there; `bench check {name} --against REV` "
+            "makes one"
+        )
+    if format != "html":
+        return history.RENDERED[format](found)
+    return _written(reports / f"{name}-history.html", page.render_history(found))
+
+
+def _checks_alone(results: Results) -> Checked | None:
+    """What there is of a suite that has been checked and never run."""
+    ran = not results.runs.empty or (results.root / "declaration.json").is_file()
+    return None if ran else _checked(results)
+
+
+def _checked(results: Results) -> Checked | None:
+    from bench.reporting.checked import checked
+
+    root = results.root.resolve()
+    return checked(store.load_checks(root.parent, root.name))
 
 
 def _searched(results: Results) -> Searched | None:

@@ -165,8 +165,14 @@ def test_what_a_checkpoint_costs_is_off_the_training_clock_and_counted_once(tmp_
     assert result.run.wall_seconds > result.run.train_seconds + result.run.eval_seconds
 
 
+@pytest.fixture(scope="module")
+def undisturbed():
+    """What a group of one is when nothing happens to it."""
+    return uninterrupted(group(Path("nowhere")))
+
+
 @pytest.mark.parametrize("left", [0, 7, 5000, -1])
-def test_a_checkpoint_that_was_cut_short_is_one_line_and_a_new_start(tmp_path, left):
+def test_a_checkpoint_that_was_cut_short_is_one_line_and_a_new_start(tmp_path, left, undisturbed):
     asked = group(tmp_path)
     interrupted(asked, 100)
     file = asked.checkpoints.file
@@ -175,7 +181,7 @@ def test_a_checkpoint_that_was_cut_short_is_one_line_and_a_new_start(tmp_path, l
     assert told.startswith(f"{file}: not a whole checkpoint (")
     assert told.endswith("; starts anew")
     assert "\n" not in told
-    assert_equal(results, uninterrupted(asked))
+    assert_equal(results, undisturbed)
 
 
 def rewritten(file: Path, **changes) -> None:

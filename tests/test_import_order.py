@@ -32,6 +32,7 @@ ORDER = [
     {"claims", "gate", "forecast", "declaration", "evaluation"},
     {"reporting"},
     {"running"},
+    {"revisions"},
     {"api"},
     {"cli"},
     {"__main__", "assets"},  # assets: scripts that made what lies there; nothing imports them

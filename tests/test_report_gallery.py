@@ -85,10 +85,17 @@ def test_damaged_grid_is_left_out_and_said(tmp_path: Path, cut: int) -> None:
     path.write_bytes(path.read_bytes()[:cut])
     shown = gallery(frames, results)
     assert [len(film.pictures) for film in shown.films] == [5, 6, 6, 6, 2]
-    said = "Left out, since its file is damaged: 1 grid (gan, seed 0, step 3,125)."
-    assert shown.left_out == said
-    declared = declaration(seeds=(0, 1))
-    assert said in render_html(summarize(results, declared), results)
+    assert shown.left_out == (
+        "Left out, since its file is damaged: 1 grid (gan, seed 0, step 3,125)."
+    )
+
+
+def test_page_says_which_grid_is_damaged(tmp_path: Path) -> None:
+    results = written(tmp_path, [result("gan", 0)])
+    next(results.root.glob("*/samples/3125.png")).write_bytes(b"no picture")
+    page = render_html(summarize(results, declaration(("gan",), seeds=(0,))), results)
+    assert "Left out, since its file is damaged: 1 grid (gan, seed 0, step 3,125)." in page
+    assert page.count("<img") == 5
 
 
 def test_page_says_that_every_grid_is_damaged(tmp_path: Path) -> None:

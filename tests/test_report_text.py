@@ -126,7 +126,7 @@ def test_markdown_and_json_give_the_same_verdict(summary: Summary) -> None:
 
 def test_json_says_what_a_script_needs(summary: Summary) -> None:
     whole_file = strict(render_json(summary))
-    assert whole_file["format_version"] == 4
+    assert whole_file["format_version"] == 5
     [suite] = whole_file["suites"]
     first = suite["readings"][0]["contrasts"][0]
     assert (first["a"], first["b"], first["verdict"]) == ("wgan_gp", "gan", "better")

@@ -32,8 +32,8 @@ optimizer = { name = "rmsprop", lr = 5e-5 }
 
 NAMES = "expected 1 to 64 of the characters a-z, 0-9, _ and -"
 TOP = (
-    "claim, dataset, evaluation, matrix, name, network, primary, probe, schema, search, title, "
-    "training, variant"
+    "check, claim, dataset, evaluation, matrix, name, network, primary, probe, schema, search, "
+    "title, training, variant"
 )
 MISTAKES = [
     # what stands there, what is written instead, the line, the message

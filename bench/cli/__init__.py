@@ -21,6 +21,7 @@ from typing import Annotated
 import typer
 
 from bench import __version__
+from bench.cli.check import check
 from bench.cli.evaluate import evaluate
 from bench.cli.list import list_parts
 from bench.cli.report import report
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command("run", epilog="Example: bench run suites/mnist_compare.toml --seeds 0-2")(run)
 app.command("report", epilog="Example: bench report mnist_compare --format md")(report)
 app.command("show", epilog="Example: bench show mnist_compare wgan_gp/0")(show)
+app.command("check", epilog="Example: bench check suites/step_time.toml --against main")(check)
 app.command("evaluate", epilog="Example: bench evaluate pictures/ --dataset mnist")(evaluate)
 app.command("list", epilog="Example: bench list objectives")(list_parts)
 

@@ -23,6 +23,10 @@ def report(
         Literal["html", "md", "json"],
         typer.Option("--format", help="html: a page in DIR; md, json: the same numbers, printed."),
     ] = "html",
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="One suite's `bench check`s across its revisions instead."),
+    ] = False,
 ) -> None:
     """Render the comparison as a page.
 
@@ -31,7 +35,11 @@ def report(
     from bench import api
 
     rendered = api.report(
-        *(suites or [_only(results)]), results=results, reports=reports, format=format
+        *(suites or [_only(results)]),
+        results=results,
+        reports=reports,
+        format=format,
+        history=history,
     )
     if isinstance(rendered, Path):
         print_line(str(rendered))

@@ -8,10 +8,14 @@ margin?
     rounds      round after round
     course      rounds until the planned looks have decided
     checking    what head is held against
+    calibration the machine's own noise, and what checks come to in it
+    bisection   the first slow revision: a check a step of `git bisect run`
 
 The decision itself is `bench.stats.Plan`.
 """
 
+from bench.gate.bisection import Bisection, bisect
+from bench.gate.calibration import Noise, noise
 from bench.gate.cases import subjects
 from bench.gate.checking import against, calibrate, compare, record
 from bench.gate.course import TIMEOUT, Check
@@ -21,16 +25,20 @@ from bench.gate.worktrees import Repository, Revision
 
 __all__ = [
     "TIMEOUT",
+    "Bisection",
     "Check",
+    "Noise",
     "Repository",
     "Revision",
     "WrongTree",
     "against",
+    "bisect",
     "calibrate",
     "compare",
     "exit_code",
     "log_ratios",
     "log_values",
+    "noise",
     "record",
     "subjects",
     "used",

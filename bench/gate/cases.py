@@ -10,9 +10,10 @@ from typing import get_args
 
 from bench import plan
 from bench.errors import BenchError, RequestError
-from bench.records import Group, Guard, Subject
+from bench.records import Group, Guard, RunSpec, Subject
 from bench.suite import Suite, load_suite
 
+_STATUS = Path("/proc/self/status")
 Case = tuple[str, Guard]
 """The name of a subject and what is guarded of it."""
 
@@ -29,7 +30,7 @@ def subjects(suite: Suite) -> tuple[Subject, ...]:
     several = len({kind for _, kind in groups}) > 1
     found = []
     for (variant, kind), group in groups.items():
-        guarded = tuple(guard for guard in get_args(Guard) if _guards(suite, guard, variant))
+        guarded = tuple(guard for guard in get_args(Guard) if _guards(suite, guard, group.specs[0]))
         if guarded:
             name = f"{variant}@{kind}" if several else variant
             device = next(each for each in devices if each.startswith(kind))
@@ -53,7 +54,7 @@ def narrowed(suite: Suite) -> bool:
 
 
 def dropped(text: str | None, suite: Suite, now: Sequence[Subject]) -> tuple[Case, ...]:
-    """Cases that the suite's text at base has and the suite at head has not; none where it is narrowed.
+    """Cases that the suite's text at base has and head's suite has not; none where it is narrowed.
 
     `text`: None where base has no such file; it is read by the code of head, or where that cannot,
     by the names of its variants alone.
@@ -67,18 +68,26 @@ def dropped(text: str | None, suite: Suite, now: Sequence[Subject]) -> tuple[Cas
             before = load_suite(copy, overrides=suite.overrides, devices=suite.devices)
             then = cases(subjects(before))
         except BenchError:
-            then = tuple((name, "step_time") for name in _names(text))
+            kept = _names(suite.text)
+            return tuple((name, "step_time") for name in _names(text) if name not in kept)
     return tuple(case for case in then if case not in cases(now))
 
 
 def _names(text: str) -> list[str]:
     try:
-        written = tomllib.loads(text).get("variant", ())
+        written = tomllib.loads(text).get("variant")
     except tomllib.TOMLDecodeError:
         return []
-    return [str(one["name"]) for one in written if isinstance(one, dict) and "name" in one]
+    listed = written if isinstance(written, list) else []
+    return [str(one["name"]) for one in listed if isinstance(one, dict) and "name" in one]
 
 
-def _guards(suite: Suite, guard: Guard, variant: str) -> bool:
+def _guards(suite: Suite, guard: Guard, spec: RunSpec) -> bool:
+    """Whether the quantity is guarded, and can be told: a CPU's peak memory only Linux tells, and
+    an engine that compiles nothing has no time of it."""
     named = suite.check.guarded[guard].variants
-    return named is None or variant in named
+    if guard == "peak_memory" and spec.device == "cpu" and not _STATUS.exists():
+        return False
+    if guard == "compile_time" and spec.engine != "compiled":
+        return False
+    return named is None or spec.variant in named

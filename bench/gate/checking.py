@@ -24,10 +24,14 @@ LOWER_CONFIDENCE = (
 )
 
 
+class SameCode(RequestError):
+    """Two revisions of which the cases import the same files."""
+
+
 def against(check: Check, base: Revision) -> CheckResult:
     """Head against another revision: a worktree each, in the same rounds.
 
-    Raises `RequestError` where both are the same code, `WrongTree` where a side imports other code
+    Raises `SameCode` where both are the same code, `WrongTree` where a side imports other code
     than its own.
     """
     found = subjects(check.suite)
@@ -182,7 +186,7 @@ def _require_two(rounds: Rounds, base: Revision, head: Revision) -> None:
             "neither bench nor a package of its own; check a suite that names a part of it"
         )
     if one == other and not rounds.faults:
-        raise RequestError(
+        raise SameCode(
             f"{base.label} and {head.label}: every file that the cases import is the same in both "
             f"({len(one)} files), so there is nothing to compare; --calibrate compares a revision "
             "with itself"

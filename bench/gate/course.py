@@ -184,6 +184,7 @@ class Course:
             base_value=typical(self.readings, name, guard, "base"),
             head_value=typical(self.readings, name, guard, "head"),
             bench_version=bench.__version__,
+            spec_id=subject.specs[0].run_id if subject else None,
             **asdict(self._fingerprint(device)),
         )
 

@@ -8,13 +8,16 @@ the tree itself prints goes to standard error.  It imports nothing of `bench` bu
 `training.subject`, so that both sides of a check are timed by the same code, whatever each of them
 has become.
 
-    hello                               → protocol, versions
+    hello     foreign                   → protocol, versions
     open      specs, device, cold       → compile_seconds, engine, notes
-    warm_up   seconds                   → step_seconds
+    warm_up   seconds, cores            → step_seconds
     block     steps                     → seconds
     reference repeats                   → seconds
     close                               → peak_memory_bytes
-    imports   roots                     → files (path → SHA-256), strays (module → path)
+    imports   roots, checkout           → files (path → SHA-256), strays (module → path)
+
+`foreign` are names of modules that the other side alone has: an installed copy would be of that.
+`checkout` is the user's own folder of the repository, from which neither side may import.
 
 An answer to a request that failed has `error`, a line, and `kind`: `old` for a tree without this
 protocol, `missing` for a part that it lacks, `crashed` for anything else.
@@ -31,7 +34,7 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,13 +53,17 @@ class Harness:
         self._subject: Any = None
         self._device: Any = None
         self._kernel: Callable[[], None] | None = None
+        self._cores = _cores()
 
-    def hello(self) -> Answer:
+    def hello(self, foreign: Sequence[str] = ()) -> Answer:
         """Import the tree; its protocol, and what it runs on."""
+        sys.meta_path.insert(0, _Foreign(foreign))
         try:
             from bench.training import subject
         except ImportError as error:
-            text = f"this revision has no worker protocol, bench.training.subject ({error})"
+            found = getattr(sys.modules.get("bench"), "__file__", None) or "not there"
+            told = f"bench.training.subject ({error}; bench is {found})"
+            text = f"this revision has no worker protocol, {told}"
             return {"error": text, "kind": "old"}
         found = getattr(subject, "PROTOCOL", None)
         if found != PROTOCOL:
@@ -87,8 +94,12 @@ class Harness:
             "notes": list(self._subject.notes),
         }
 
-    def warm_up(self, seconds: float) -> Answer:
-        """Train for so long at least; about how long a step takes.  Peak memory starts anew."""
+    def warm_up(self, seconds: float, cores: Sequence[int] = ()) -> Answer:
+        """Train for so long at least; about how long a step takes.  Peak memory starts anew.
+
+        From here to `close` on these CPU cores alone, if any are named.
+        """
+        _stay_on(cores)
         began, steps = time.perf_counter(), 1
         self.block(2)
         while True:
@@ -120,24 +131,30 @@ class Harness:
         """Let go of the subject; the most memory that its blocks took."""
         peak = _peak(self._device)
         self._subject = None
+        _stay_on(self._cores)
         gc.collect()
         _give_back(self._device)
         return {"peak_memory_bytes": peak}
 
-    def imports(self, roots: list[str]) -> Answer:
+    def imports(self, roots: list[str], checkout: str) -> Answer:
         """Every module that came from the roots, and those of theirs that came from elsewhere."""
         files, strays = {}, {}
         folders = [Path(root).resolve() for root in roots]
-        own = {each.stem for folder in folders for each in folder.iterdir()}
+        own, outside = (
+            {each.stem for folder in folders for each in folder.iterdir()},
+            str(Path(checkout).resolve()),
+        )
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
-            if name.partition(".")[0] not in own or not file or name == "__main__":
+            if not file or name in {"__main__", "__mp_main__"}:  # this file, by both its names
                 continue
+            if name.partition(".")[0] not in own and not file.startswith(outside):
+                continue  # thousands of others
             path = Path(file).resolve()
             home = next((each for each in folders if path.is_relative_to(each)), None)
             if home is not None:
                 files[str(path.relative_to(home))] = hashlib.sha256(path.read_bytes()).hexdigest()
-            elif any(_holds(each, name) for each in folders):
+            elif any(_holds(each, name) for each in folders) or _in_checkout(path, outside):
                 strays[name] = str(path)
         return {"files": files, "strays": strays}
 
@@ -157,6 +174,19 @@ class Harness:
         events[1].record(stream)
         events[1].synchronize()
         return float(events[0].elapsed_time(events[1])) / 1e3
+
+
+class _Foreign:
+    """Finds none of the modules that only the other side has, wherever they are installed."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = frozenset(names)
+
+    def find_spec(self, name: str, *rest: object) -> None:
+        """Raises `ModuleNotFoundError` for one of them."""
+        if name in self._names:
+            text = f"no module {name!r} in this revision, only in the other one"
+            raise ModuleNotFoundError(text, name=name)
 
 
 def _names_a_part(error: Exception, specs: list[str]) -> bool:
@@ -181,6 +211,27 @@ def _names_a_part(error: Exception, specs: list[str]) -> bool:
         elif isinstance(error, AttributeError) and error.name == attribute:
             return True
     return False
+
+
+def _cores() -> list[int]:
+    """Those this process may use; none where the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def _stay_on(cores: Sequence[int]) -> None:
+    """Keep every thread of this process on some cores, where the system can."""
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        return
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(OSError):  # it has just ended
+            os.sched_setaffinity(int(thread), cores)
+
+
+def _in_checkout(path: Path, checkout: str) -> bool:
+    """Whether it is the user's own code there, and no environment's that lies inside."""
+    installed = path.is_relative_to(Path(sys.prefix).resolve())
+    packages = {"site-packages", "dist-packages"} & {*path.parts}
+    return path.is_relative_to(checkout) and not installed and not packages
 
 
 def _holds(root: Path, name: str) -> bool:
@@ -254,9 +305,12 @@ def _line(error: BaseException) -> str:
 def serve() -> None:
     """Answer requests until there are no more."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
     os.dup2(2, 1)  # what the tree prints is no answer
+    with open(os.devnull, encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), 0)  # and what it reads no request: a forgotten breakpoint() ends
     harness = Harness()
-    for line in sys.stdin:
+    for line in requests:
         request = json.loads(line)
         try:
             answer = getattr(harness, request.pop("do"))(**request)

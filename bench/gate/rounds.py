@@ -5,6 +5,7 @@ The round is the sample; what is within it only makes it less noisy.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,9 +39,9 @@ class Rounds:
 
     def __post_init__(self) -> None:
         """The order of all rounds follows from the check's name."""
-        draw = random.Random(self.check_id)
+        draw = self._draw = random.Random(self.check_id)
         self._turns = turns(list(self.trees), draw)
-        self._places = places(list(self.subjects), draw)
+        self._places = places([subject.name for subject in self.subjects], draw)
         self._steps: dict[str, int] = {}
         self._noted: set[str] = set()
 
@@ -50,8 +51,9 @@ class Rounds:
         Raises `WrongTree`.
         """
         sides, order = next(self._turns), next(self._places)
+        asked = {subject.name: subject for subject in wanted}
         faulty = {fault.subject for fault in self.faults}
-        left = [each for each in order if each in wanted and each.name not in faulty]
+        left = [asked[each] for each in order if each in asked and each not in faulty]
         readings = list(self._attempt(number, 1, sides, left))
         again = {reading.subject for reading in readings if reading.moved}
         left = [each for each in left if each.name in again]
@@ -87,7 +89,7 @@ class Rounds:
                 subject, began = left[0], datetime.now(UTC)
                 steps = self._steps.get(subject.name)
                 try:
-                    turn = processes.turn(subject, steps, self.imported)
+                    turn = processes.turn(subject, steps, self._cores(subject), self.imported)
                 except Faulty as faulty:
                     left.pop(0)
                     if faulty.lost:
@@ -108,6 +110,13 @@ class Rounds:
                         first=side == sides[0],
                         started_at=at,
                     )
+
+    def _cores(self, subject: Subject) -> list[int]:
+        """As many as a subject has threads, drawn anew for each turn; none on a GPU."""
+        if subject.device != "cpu" or not hasattr(os, "sched_getaffinity"):
+            return []
+        there = sorted(os.sched_getaffinity(0))
+        return self._draw.sample(there, min(subject.specs[0].threads, len(there)))
 
     def _tell(self, subject: Subject, turn: Turn) -> None:
         for side, opened in turn.opened.items():

@@ -6,7 +6,8 @@ trains: what the machine does meanwhile happens to both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -88,20 +89,24 @@ class Processes:
     clocks: Callable[[str], Clocks]
 
     def turn(
-        self, subject: Subject, steps: int | None, imported: dict[Side, dict[str, str]]
+        self,
+        subject: Subject,
+        steps: int | None,
+        cores: Sequence[int],
+        imported: dict[Side, dict[str, str]],
     ) -> Turn:
         """Time a subject: both sides open it, train blocks in turn, and close it.
 
-        `steps` a block; None: as many as fill one.  Adds to `imported` what each side imported of
-        its tree.  Raises `Faulty` and `WrongTree`.
+        `steps` a block; None: as many as fill one.  On a CPU both sides train on the same `cores`:
+        were each left on a core of its own, whatever else is busy there would slow one side.  Adds
+        to `imported` what each side imported of its tree.  Raises `Faulty` and `WrongTree`.
         """
         opened = self._opened(subject)
-        for side, tree in self.trees.items():
-            own = self._ask(subject, side, "imports", roots=[str(root) for root in tree.roots])
-            _require_own(tree, side, own["strays"])
-            imported.setdefault(side, {}).update(own["files"])
+        self._note_imports(subject, imported)
         rough = [
-            self._ask(subject, side, "warm_up", seconds=WARM_UP_SECONDS)["step_seconds"]
+            self._ask(subject, side, "warm_up", seconds=WARM_UP_SECONDS, cores=[*cores])[
+                "step_seconds"
+            ]
             for side in self.trees
         ]
         steps = steps or max(1, round(self.length.block_seconds * len(rough) / sum(rough)))
@@ -109,8 +114,15 @@ class Processes:
         before = self.clocks(subject.device)
         seconds, reference = self._blocks(subject, steps, repeats)
         after = self.clocks(subject.device)
+        self._note_imports(subject, imported)  # a step may import, too
         closed = {side: self._ask(subject, side, "close") for side in self.trees}
         return Turn(steps, repeats, seconds, reference, opened, closed, before, after)
+
+    def _note_imports(self, subject: Subject, imported: dict[Side, dict[str, str]]) -> None:
+        for side, tree in self.trees.items():
+            own = self._ask(subject, side, "imports", **_places(tree))
+            _require_own(tree, side, own["strays"])
+            imported.setdefault(side, {}).update(own["files"])
 
     def _opened(self, subject: Subject) -> Answers:
         """Both sides at once, unless the time it takes is what is guarded."""
@@ -130,7 +142,7 @@ class Processes:
             self._take(subject, side, found, faults)
         if faults:
             for side in found:
-                self.workers[side].ask("close")
+                self._let_go(side)
             raise Faulty(faults)
         return found
 
@@ -196,8 +208,8 @@ def started(
             workers[side] = Worker(tree.roots, timeout)
             stack.callback(workers[side].close)
         faults = []
-        for worker in workers.values():
-            worker.send("hello")
+        for side, worker in workers.items():
+            worker.send("hello", foreign=_foreign(trees, side))
         for side, worker in workers.items():
             try:
                 worker.receive()
@@ -208,12 +220,21 @@ def started(
         yield Processes(trees, workers, length, clocks)
 
 
+def _places(tree: Tree) -> dict[str, Any]:
+    return {"roots": [str(root) for root in tree.roots], "checkout": str(tree.checkout)}
+
+
+def _foreign(trees: Mapping[Side, Tree], side: Side) -> list[str]:
+    """Names of modules that the other tree alone has."""
+    others = {name for tree in trees.values() for name in tree.names}
+    return sorted(others - trees[side].names - sys.stdlib_module_names - {"bench"})
+
+
 def _require_own(tree: Tree, side: Side, strays: Mapping[str, str]) -> None:
     if strays:
         name, path = next(iter(strays.items()))
         raise WrongTree(
             f"{side} {tree.revision.label}: imported {name} from {path}, and not from its own "
-            f"worktree, which has it too; what was installed in its place (an editable install?) "
-            "takes precedence, and would be timed on both sides: uninstall it, or install it the "
-            "ordinary way"
+            "worktree; what is installed or on PYTHONPATH in its place (an editable install?) "
+            "would be timed on both sides: uninstall it, or install it the ordinary way"
         )

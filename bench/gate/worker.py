@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from typing import Any
 
 HARNESS = Path(__file__).with_name("harness.py")
 _TAIL = 2000
+_PATIENCE = 1.0
+"""Seconds after which an answer that does not come is a reason to look after the process."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,10 @@ class Worker:
 
     def receive(self) -> dict[str, Any]:
         """The next answer; raises `WorkerFailed`."""
-        try:
-            line = self._answers.get(timeout=self._timeout)
-        except queue.Empty:
+        line = self._next()
+        if line is None:
             self.close()
-            raise WorkerFailed("lost", f"no answer in {self._timeout:.0f} s") from None
+            raise WorkerFailed("lost", f"no answer in {self._timeout:g} s")
         if not line:
             code = self._process.wait()
             raise WorkerFailed("lost", f"its process ended ({_ended(code)}){self._last_words()}")
@@ -99,6 +101,16 @@ class Worker:
             for line in stream:
                 self._answers.put(line)
         self._answers.put("")
+
+    def _next(self) -> str | None:
+        """The next line; empty once the process has ended, None when the time is up."""
+        until = time.monotonic() + self._timeout
+        while (left := until - time.monotonic()) > 0:
+            with suppress(queue.Empty):
+                return self._answers.get(timeout=min(left, _PATIENCE))
+            if self._process.poll() is not None and self._answers.empty():
+                return ""  # what it started may hold its end of the pipe, and live on
+        return None
 
     def _last_words(self) -> str:
         """The last line of what it said to nobody."""

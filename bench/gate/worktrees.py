@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import RequestError
 
 _OF_HOOKS = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
+_TRIES = 5
+"""At a worktree, while others come and go."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,24 @@ class Tree:
 
     revision: Revision
     folder: Path
+    checkout: Path
+    """The user's own folder of the repository, from which no side may import."""
+    inside: Path = Path()
+    """Where in the repository the check was started."""
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """Where its packages lie: `src` where there is one, and the folder itself."""
-        source = self.folder / "src"
-        return (source, self.folder) if source.is_dir() else (self.folder,)
+        """Where its packages may lie: the folder of the check, the whole, and `src` in each."""
+        found = [self.folder / self.inside, self.folder]
+        every = [place for each in found for place in (each / "src", each)]
+        return tuple(dict.fromkeys(place for place in every if place.is_dir()))
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of the modules and packages at its roots."""
+        modules = {file.stem for root in self.roots for file in root.glob("*.py")}
+        packages = {file.parent.name for root in self.roots for file in root.glob("*/__init__.py")}
+        return frozenset(modules | packages)
 
 
 class Repository:
@@ -64,7 +80,8 @@ class Repository:
                 f"{folder.resolve()}: not in a git repository ({_reason(done)}); a check compares "
                 "committed revisions, so start it inside the repository of the code"
             )
-        self.folder = Path(done.stdout.strip())
+        self.folder = Path(done.stdout.strip()).resolve()
+        self._inside = folder.resolve().relative_to(self.folder)
 
     def revision(self, name: str, option: str) -> Revision:
         """The commit of that name; raises `RequestError` where there is none."""
@@ -95,10 +112,29 @@ class Repository:
                 "--head HEAD to check without them"
             )
 
+    def git(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """What git answers here."""
+        return _git(self.folder, *arguments)
+
+    def started(self, *arguments: str) -> subprocess.Popen[str]:
+        """Git at work here, in a process group of its own; what it says on either stream, and what
+        it is told, go through pipes."""
+        return subprocess.Popen(
+            _command(self.folder, *arguments),
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # Ctrl-C is the driver's to hear
+        )
+
     def file(self, revision: Revision, path: Path) -> str | None:
         """A file's text at a revision; None where it has none."""
         try:
-            relative = path.resolve().relative_to(self.folder.resolve())
+            relative = path.resolve().relative_to(self.folder)
         except ValueError:
             return None
         done = _git(self.folder, "show", f"{revision.commit}:{relative.as_posix()}")
@@ -112,44 +148,97 @@ class Repository:
         times (Mytkowicz et al. 2009, "Producing wrong data without doing anything obviously
         wrong!").
         """
-        with tempfile.TemporaryDirectory(prefix="bench-check-") as place:
-            trees: dict[str, Tree] = {}
-            try:
-                for name, revision in revisions.items():
-                    folder = Path(place).resolve() / name
-                    self._add(folder, revision)
-                    trees[name] = Tree(revision, folder)
-                yield trees
-            finally:
-                for name in revisions:
-                    own = str(Path(place).resolve() / name)
-                    _git(self.folder, "worktree", "remove", "--force", "--force", own)
-                shutil.rmtree(place, ignore_errors=True)
-                _git(self.folder, "worktree", "prune")
-                Path(place).mkdir(exist_ok=True)  # for the one that takes it away
+        place = tempfile.TemporaryDirectory(prefix="bench-check-")
+        folders = {name: Path(place.name).resolve() / name for name in revisions}
+        try:
+            for name, revision in revisions.items():
+                with undisturbed():
+                    self._add(folders[name], revision)
+            yield {
+                name: Tree(revision, folders[name], self.folder, self._inside)
+                for name, revision in revisions.items()
+            }
+        finally:
+            with undisturbed():
+                for folder in folders.values():
+                    self._remove(folder)
+                place.cleanup()
+
+    def _remove(self, folder: Path) -> None:
+        """Take a worktree away, whole or not; `git worktree prune` would take what others have on a
+        disk that is not there now."""
+        if not _git(
+            self.folder, "worktree", "remove", "--force", "--force", str(folder)
+        ).returncode:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        told = _git(self.folder, "rev-parse", "--git-common-dir").stdout.strip()
+        for each in (self.folder / told).glob("worktrees/*/gitdir"):
+            with suppress(OSError, UnicodeDecodeError):
+                if each.read_text(encoding="utf-8").strip() == str(folder / ".git"):
+                    shutil.rmtree(each.parent)
 
     def _add(self, folder: Path, revision: Revision) -> None:
-        done = _git(
-            self.folder, "worktree", "add", "--detach", "--force", str(folder), revision.commit
+        asked = ("--detach", "--force", str(folder), revision.commit)
+        for _ in range(_TRIES):
+            done = _git(self.folder, "worktree", "add", *asked)
+            if not done.returncode:
+                return
+            if "/worktrees/" not in done.stderr:
+                break
+            self._remove(folder)  # git fell over what another check was just making or taking away
+        raise RequestError(
+            f"{revision.label}: git cannot check it out into {folder} ({_reason(done)})"
         )
-        if done.returncode:
-            raise RequestError(
-                f"{revision.label}: git cannot check it out into {folder} ({_reason(done)})"
-            )
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C and its like wait until this is done: half of a worktree is not easily taken away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hears signals in its main thread alone
+        return
+    heard: list[int] = []
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {
+        number: signal.signal(number, lambda number, frame: heard.append(number))
+        for number in numbers
+        if signal.getsignal(number) not in {None, signal.SIG_IGN}
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if heard:
+            signal.raise_signal(heard[0])
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # a hook that calls us tells git its own repository; and no hook of theirs shall run for us
-    kept = {name: value for name, value in os.environ.items() if name not in _OF_HOOKS}
     return subprocess.run(
-        ["git", "-c", f"core.hooksPath={os.devnull}", "-C", str(folder), *arguments],
-        env=kept,
+        _command(folder, *arguments),
+        env=_environment(),
         capture_output=True,
         text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C must not stop it half way
     )
+
+
+def _command(folder: Path, *arguments: str) -> list[str]:
+    """Of git in a folder; no hook of theirs shall run for us, nor shall we be in their way."""
+    settings = (f"core.hooksPath={os.devnull}", "core.fsmonitor=false")
+    asked = [part for setting in settings for part in ("-c", setting)]
+    return ["git", "--no-optional-locks", *asked, "-C", str(folder), *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """The process's own; a hook that calls us tells git its own repository."""
+    return {name: value for name, value in os.environ.items() if name not in _OF_HOOKS}
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:

@@ -160,6 +160,8 @@ class CheckRow:
     cudnn: str | None
     clock_policy: str
     bench_version: str
+    spec_id: str | None = None
+    """The `run_id` of its group's first member: what was trained."""
     check_version: int = CHECK_VERSION
 
     @property

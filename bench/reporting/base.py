@@ -6,6 +6,7 @@ Format history of the JSON (`FORMAT_VERSION`):
     2  a suite has baselines, a metric's line a cost, a variant's cost utilisation
     3  a metric's line has preprocessing and k, its cells errors; class shares have their origin
     4  claims, behaviour in training, a search and probes
+    5  a suite's regression checks; a suite that has these alone has no other keys
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from bench.costs import RunCost
 from bench.hypotheses import Claim
 from bench.reading import At
 from bench.records import Direction
+from bench.reporting.checked import Checked
 from bench.reporting.experiments import Probed, Searched
 from bench.stats import Contrast, Description, Interval, Scale
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 
 MANY = 8
 """Variants, beyond which each is a row where it would else be a column."""
@@ -287,6 +289,8 @@ class Summary:
     """How the compared settings were found, where a search did."""
     probes: tuple[Probed, ...] = ()
     """What the suite's probes measured, in the order of the file."""
+    checks: Checked | None = None
+    """What its regression checks say, where there are any."""
 
     @property
     def verdict(self) -> str:

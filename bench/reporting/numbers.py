@@ -66,11 +66,42 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
+def moment(iso: str) -> str:
+    """A date and time, to the minute: `2026-03-01 10:00`."""
+    return iso[:16].replace("T", " ")
+
+
 def memory(size: float | None) -> str:
     """Bytes in MB or GB (powers of ten)."""
     if size is None or not isfinite(size):
         return NONE
     return f"{number(size / 1e9)} GB" if size >= 1e9 else f"{number(size / 1e6)} MB"
+
+
+def measured(value: float | None, unit: str) -> str:
+    """A time or a size: `4.13 ms`, `2.5 s`, `412 MB`."""
+    if unit == "bytes":
+        return memory(value)
+    return duration(value) if unit == "s" or value is None else f"{number(value)} {unit}"
+
+
+def ratio(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Of two positive numbers, in thousandths about 1: `1.043×`, `1.043× [1.021, 1.065]`."""
+    if value is None:
+        return NONE
+    centre = f"{_thousandths(value)}×"
+    if low is None or high is None:
+        return centre
+    return f"{centre} [{_thousandths(low)}, {_thousandths(high)}]"
+
+
+def _thousandths(value: float) -> str:
+    return f"{value:.3f}" if 0.1 <= value < 10 else number(value)
+
+
+def growth(value: float | None) -> str:
+    """A relative growth in per cent, three digits of it: `5.91 %`."""
+    return NONE if value is None or not isfinite(value) else f"{number(100 * value)} %"
 
 
 def beside(floor: float | None) -> str:

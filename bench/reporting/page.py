@@ -13,11 +13,15 @@ from markupsafe import Markup
 import bench
 from bench.reporting import (
     behaviour,
+    check_figures,
+    check_words,
     claims,
     dots,
     figures,
     findings,
     forest,
+    history,
+    history_figures,
     numbers,
     origins,
     probe_figures,
@@ -27,8 +31,10 @@ from bench.reporting import (
     tables,
 )
 from bench.reporting.base import Shares, Summary
+from bench.reporting.checked import SHOWN, Checked
 from bench.reporting.frames import select
 from bench.reporting.gallery import Gallery, gallery
+from bench.reporting.history import History
 from bench.reporting.palette import DARK, LIGHT, Look
 from bench.reporting.panels import AXIS_NAMES
 from bench.reporting.summary import require_comparable
@@ -56,6 +62,16 @@ class Chapter:
     gallery: Gallery
     search: list[str]
     probes: list[probe_figures.Drawn]
+    checks: check_figures.Drawn | None
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """One suite on the page of which there are checks, and no runs."""
+
+    key: str
+    suite: str
+    checks: check_figures.Drawn
 
 
 def render_html(summary: Summary, results: Results) -> str:
@@ -63,25 +79,40 @@ def render_html(summary: Summary, results: Results) -> str:
     return render_side_by_side([(summary, results)])
 
 
-def render_side_by_side(suites: Sequence[tuple[Summary, Results]]) -> str:
+def render_side_by_side(
+    suites: Sequence[tuple[Summary, Results]], guarded: Sequence[tuple[str, Checked]] = ()
+) -> str:
     """The page of several suites, their primary metrics in one table.
 
-    Raises `NotComparable` where these do not mean the same.
+    `guarded`: suites that have checks alone, by name; they come last.  Raises `NotComparable` where
+    these do not mean the same.
     """
     require_comparable([summary for summary, _ in suites])
     tuned = [each.search.variants for each, _ in suites if each.search]
     names = [*(each.variants for each, _ in suites), *tuned]
     look = Look(tuple(dict.fromkeys(name for each in names for name in each)))
     chapters = [_chapter(f"s{i}", *suite, look) for i, suite in enumerate(suites)]
+    alone = [
+        Guarded(f"g{i}", name, check_figures.drawn(f"g{i}", found))
+        for i, (name, found) in enumerate(guarded)
+    ]
+    return _page("page.html.j2", chapters=chapters, alone=alone, look=look)
+
+
+def render_history(found: History) -> str:
+    """The page of one suite's checks across its revisions."""
+    return _page("history.html.j2", history=found, figures=history_figures.drawn(found))
+
+
+def _page(template: str, **parts: object) -> str:
     return (
         _environment()
-        .get_template("page.html.j2")
+        .get_template(template)
         .render(
-            chapters=chapters,
-            look=look,
             css=_static("report.css").replace("LIGHT", LIGHT).replace("DARK", DARK),
             js=_static("report.js"),
             version=bench.__version__,
+            **parts,
         )
     )
 
@@ -104,6 +135,7 @@ def _chapter(key: str, summary: Summary, results: Results, look: Look) -> Chapte
         gallery=gallery(frames, results) if judged else Gallery(()),
         search=search_figures.panels(key, summary.search, look) if summary.search else [],
         probes=probe_figures.drawn(key, summary.probes, look),
+        checks=check_figures.drawn(key, summary.checks) if summary.checks else None,
     )
 
 
@@ -127,6 +159,7 @@ def _environment() -> Environment:
         "percent": numbers.percent,
         "exact_percent": numbers.exact_percent,
         "memory": numbers.memory,
+        "moment": numbers.moment,
         "settings": numbers.settings,
     }
     found.globals |= {
@@ -144,6 +177,10 @@ def _environment() -> Environment:
         "forest": forest.forest,
         "span": forest.span,
         "AXIS_NAMES": AXIS_NAMES,
+        "SHOWN_CHECKS": SHOWN,
+        "QUANTITIES": check_words.QUANTITIES,
+        "NUMBERS": history.COLUMNS,
+        "numbers_of": history.numbers,
         "ARROWS": numbers.ARROWS,
         "BETTER": numbers.BETTER,
         "basis": origins.basis,

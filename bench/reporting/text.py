@@ -11,6 +11,8 @@ from typing import Any
 
 from bench.reporting import behaviour, claims, probes, search
 from bench.reporting.base import FORMAT_VERSION, Baseline, MetricLine, Recipe, Shares, Summary
+from bench.reporting.checked import SHOWN, Checked
+from bench.reporting.markdown import bullets, plain, table
 from bench.reporting.numbers import (
     ARROWS,
     NONE,
@@ -20,6 +22,7 @@ from bench.reporting.numbers import (
     effect,
     interval,
     memory,
+    moment,
     number,
     percent,
     plural,
@@ -28,11 +31,18 @@ from bench.reporting.origins import SOURCES, extractors, sources
 from bench.reporting.verdict import real
 
 
-def render_json(*summaries: Summary) -> str:
-    """`{"format_version": 4, "suites": [...]}`; what is not a number is null."""
+def render_json(*summaries: Summary, guarded: Sequence[tuple[str, Checked]] = ()) -> str:
+    """`{"format_version": 5, "suites": [...]}`; what is not a number is null.
+
+    `guarded`: suites that have checks alone, by name; they come last.
+    """
+    alone = [
+        {"verdict": found.headline, "declaration": {"name": name}, "checks": asdict(found)}
+        for name, found in guarded
+    ]
     whole = {
         "format_version": FORMAT_VERSION,
-        "suites": [{"verdict": each.verdict, **asdict(each)} for each in summaries],
+        "suites": [*({"verdict": each.verdict, **asdict(each)} for each in summaries), *alone],
     }
     return json.dumps(_finite(whole), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -47,36 +57,41 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def render_markdown(*summaries: Summary) -> str:
-    """One section a suite; text that comes from users cannot break a table or start markup."""
-    return "\n".join(_suite(summary) for summary in summaries)
+def render_markdown(*summaries: Summary, guarded: Sequence[tuple[str, Checked]] = ()) -> str:
+    """One section a suite; text that comes from users cannot break a table or start markup.
+
+    `guarded`: as of `render_json`.
+    """
+    alone = ("\n\n".join([f"# {plain(name)}", *_checks(found)]) + "\n" for name, found in guarded)
+    return "\n".join([*map(_suite, summaries), *alone])
 
 
 def _suite(summary: Summary) -> str:
     declared = summary.declaration
     blocks = [
-        f"# {_plain(declared.title)}",
+        f"# {plain(declared.title)}",
         *_claims(summary),
-        f"**{_plain(summary.headline)}**",
-        *(f"> **Warning:** {_plain(warning)}" for warning in summary.warnings),
-        _bullets(summary.sentences),
-        _bullets(summary.notes),
+        f"**{plain(summary.headline)}**",
+        *(f"> **Warning:** {plain(warning)}" for warning in summary.warnings),
+        bullets(summary.sentences),
+        bullets(summary.notes),
         *_probes(summary),
         *_search(summary),
         "## Comparison",
         *(block for baseline in summary.baselines for block in _baseline(baseline)),
         _comparison(summary),
-        _bullets(summary.gaps),
+        bullets(summary.gaps),
         *(block for shares in summary.shares for block in _shares(shares, summary.variants)),
         *_behaviour(summary),
         "## Cost and speed",
         _costs(summary),
+        *_checks(summary.checks),
         *_failures(summary),
         "## Recipes",
         _recipes(summary.recipes, many=summary.many),
         *_provenance(summary),
         "## Environment",
-        _bullets(
+        bullets(
             f"{plural(each.runs, 'run')}: " + ", ".join(f"{k} {v}" for k, v in each.facts.items())
             for each in summary.environments
         ),
@@ -91,9 +106,9 @@ def _claims(summary: Summary) -> Iterable[str]:
     """What the suite claims, and what became of it."""
     if not summary.claims:
         return
-    yield f"## {_plain(claims.headline(summary.claims))}"
-    yield _table(claims.COLUMNS_OF, claims.rows(summary.claims))
-    yield _plain(claims.LEVELS)
+    yield f"## {plain(claims.headline(summary.claims))}"
+    yield table(claims.COLUMNS_OF, claims.rows(summary.claims))
+    yield plain(claims.LEVELS)
 
 
 def _search(summary: Summary) -> Iterable[str]:
@@ -101,41 +116,60 @@ def _search(summary: Summary) -> Iterable[str]:
     if (found := summary.search) is None:
         return
     yield "## Search"
-    yield _bullets(found.sentences)
+    yield bullets(found.sentences)
     if rows := search.curves(found):
-        yield _table(["Variant", "k", "Expected best of k", "Median best of k, 95 %"], rows)
-        yield _plain(search.HOW)
+        yield table(["Variant", "k", "Expected best of k", "Median best of k, 95 %"], rows)
+        yield plain(search.HOW)
     if settings := search.winners(found):
         yield "### Settings that won"
-        yield _table(search.WINNERS, settings)
+        yield table(search.WINNERS, settings)
     yield "### Every trial"
-    yield _table(["Variant", "Trial", "Drawn", found.label], search.trials(found))
+    yield table(["Variant", "Trial", "Drawn", found.label], search.trials(found))
 
 
 def _probes(summary: Summary) -> Iterable[str]:
     """What the suite's probes measured: a table a quantity."""
     for probe in summary.probes:
-        yield f"## Probe: {_plain(probe.title)}"
-        yield _plain(probe.about)
-        yield _plain(probes.done(probe))
+        yield f"## Probe: {plain(probe.title)}"
+        yield plain(probe.about)
+        yield plain(probes.done(probe))
         for panel in probe.panels:
-            yield f"### {_plain(panel.label)}"
-            yield _table(probes.header(panel), probes.rows(panel))
-            yield _plain(panel.note)
+            yield f"### {plain(panel.label)}"
+            yield table(probes.header(panel), probes.rows(panel))
+            yield plain(panel.note)
 
 
 def _behaviour(summary: Summary) -> Iterable[str]:
     """How each variant trained."""
     if summary.behaviour:
         yield "## Training behaviour"
-        yield _table(behaviour.headings(summary), behaviour.rows(summary))
-        yield _plain(behaviour.about(summary))
+        yield table(behaviour.headings(summary), behaviour.rows(summary))
+        yield plain(behaviour.about(summary))
+
+
+def _checks(found: Checked | None) -> Iterable[str]:
+    """The latest check whole, those before it in a line each, and the latest calibration."""
+    if found is None:
+        return
+    yield "## Regression checks"
+    if found.latest:
+        yield found.latest.markdown().rstrip()
+    if found.earlier:
+        yield "### Earlier checks"
+        yield bullets(
+            f"{moment(past.started_at)}, {past.about}: {past.headline}"
+            for past in found.earlier[:SHOWN]
+        )
+        if found.before:
+            yield found.before
+    if found.calibration:
+        yield found.calibration.markdown().rstrip()
 
 
 def _baseline(baseline: Baseline) -> Iterable[str]:
     """The variants beside one baseline, which comes first."""
     line = baseline.line
-    yield f"### {_plain(baseline.label)}"
+    yield f"### {plain(baseline.label)}"
     value = ", ".join(filter(None, [line.label[:1].upper() + line.label[1:], line.unit]))
     value += real(line)
     ratio = line.cost.inverse.capitalize() if line.cost else "Against the first"
@@ -155,7 +189,7 @@ def _baseline(baseline: Baseline) -> Iterable[str]:
         ]
         for case in baseline.cases
     ]
-    yield _table([*header, "Utilisation", "Memory", "Variant"], rows)
+    yield table([*header, "Utilisation", "Memory", "Variant"], rows)
 
 
 def _comparison(summary: Summary) -> str:
@@ -164,7 +198,7 @@ def _comparison(summary: Summary) -> str:
     if not rows:
         return "" if summary.baselines else "No run has been evaluated."
     header = ["Metric", "Variant", "Median", "95 % interval", "Seeds", "Real data"]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _line(line: MetricLine) -> Iterable[list[str]]:
@@ -181,7 +215,7 @@ def _line(line: MetricLine) -> Iterable[list[str]]:
 
 def _shares(shares: Shares, variants: Sequence[str]) -> Iterable[str]:
     """A metric that comes in parts: each class's median over the seeds."""
-    yield f"### {_plain(shares.label)} of each class, medians over seeds"
+    yield f"### {plain(shares.label)} of each class, medians over seeds"
     rows = [
         [
             str(index),
@@ -190,7 +224,7 @@ def _shares(shares: Shares, variants: Sequence[str]) -> Iterable[str]:
         ]
         for place, index in enumerate(shares.classes)
     ]
-    yield _table(["Class", *variants, "Real data"], rows)
+    yield table(["Class", *variants, "Real data"], rows)
 
 
 def _middle(shares: Shares, variant: str, place: int) -> float | None:
@@ -216,14 +250,14 @@ def _costs(summary: Summary) -> str:
         del columns["Utilisation"]
     if summary.costly:
         del columns[at]
-    return _table(list(columns), zip(*columns.values(), strict=True))
+    return table(list(columns), zip(*columns.values(), strict=True))
 
 
 def _provenance(summary: Summary) -> list[str]:
     """What each metric was computed from; nothing where none was."""
     if not (rows := sources(summary)):
         return []
-    return ["## Provenance of the metrics", _table(SOURCES, rows), _bullets(extractors(summary))]
+    return ["## Provenance of the metrics", table(SOURCES, rows), bullets(extractors(summary))]
 
 
 def _failures(summary: Summary) -> list[str]:
@@ -232,16 +266,16 @@ def _failures(summary: Summary) -> list[str]:
     rows = [
         [f.variant, str(f.seed), f.status, count(f.step), f.error or NONE] for f in summary.failures
     ]
-    return ["## Runs without a result", _table(["Variant", "Seed", "Status", "Step", "Why"], rows)]
+    return ["## Runs without a result", table(["Variant", "Seed", "Status", "Step", "Why"], rows)]
 
 
 def _recipes(recipes: Sequence[Recipe], *, many: bool) -> str:
     headings = dict.fromkeys(heading for each in recipes for heading in each.parts)
     rows = [[heading, *(each.parts.get(heading, NONE) for each in recipes)] for heading in headings]
-    table = [["", *(each.name for each in recipes)], *rows, ["Runs", *map(_runs, recipes)]]
+    whole = [["", *(each.name for each in recipes)], *rows, ["Runs", *map(_runs, recipes)]]
     if many:  # a variant a row: a page is longer than it is wide
-        table = [list(row) for row in zip(*table, strict=True)]
-    return _table(table[0], table[1:])
+        whole = [list(row) for row in zip(*whole, strict=True)]
+    return table(whole[0], whole[1:])
 
 
 def _runs(recipe: Recipe) -> str:
@@ -250,15 +284,6 @@ def _runs(recipe: Recipe) -> str:
     return ", ".join(
         [f"{recipe.completed} completed", *(f"{n} {noun}" for noun, n in others.items() if n)]
     )
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(_plain(cell) for cell in line)} |" for line in lines)
-
-
-def _bullets(items: Iterable[str]) -> str:
-    return "\n".join(f"- {_plain(item)}" for item in items)
 
 
 def _code(language: str, text: str) -> str:
@@ -271,12 +296,3 @@ def _code(language: str, text: str) -> str:
 
 def _ticks(text: str) -> list[str]:
     return "".join(char if char == "`" else " " for char in text).split()
-
-
-_MARKUP = str.maketrans({char: f"\\{char}" for char in "\\|*`_[]!~$"})
-_TAGS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-
-
-def _plain(text: str) -> str:
-    """One line in which nothing is a tag, a link, a picture, code, emphasis or a column's end."""
-    return " ".join(text.split()).translate(_MARKUP).translate(_TAGS)

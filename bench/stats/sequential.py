@@ -22,15 +22,16 @@ from typing import Literal
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import chdtr, chdtri, ndtri, stdtrit
-from scipy.stats import t as student
+from scipy.special import chdtr, chdtri, ndtr, ndtri, stdtr, stdtrit
 
 from bench.stats.base import Moments, Welch, moments
 
 Judged = Literal["regressed", "fine", "inconclusive"]
 POWER = 0.8
-_NODES = 64
+_NODES = 48
 _SPENDING = 2.0
+_LEAST, _MOST = 1e-4, 0.4
+"""Errors that can be planned: between them the critical values are found for any looks."""
 _WIDTH = 8.5
 """Standard deviations of a normal beyond which there is nothing."""
 
@@ -59,10 +60,12 @@ class Plan:
     """One-sided."""
 
     def __post_init__(self) -> None:
-        """Raises `ValueError` for looks that cannot be planned."""
-        first, last = self.looks[0], self.looks[-1]
-        if len(self.looks) > 2 or first < 2 or (len(self.looks) == 2 and last < first + 2):
+        """Raises `ValueError` for looks, or an error, that cannot be planned."""
+        apart = np.diff(self.looks, prepend=0)
+        if len(self.looks) not in {1, 2} or apart.min() < 2:
             raise ValueError(f"{self.looks}: expected one look or two, of 2 rounds at least apart")
+        if not _LEAST <= self.alpha <= _MOST:
+            raise ValueError(f"alpha {self.alpha}: expected {_LEAST} to {_MOST}")
 
     @property
     def critical(self) -> tuple[float, ...]:
@@ -92,7 +95,7 @@ class Plan:
         deviation = math.sqrt(of.variance)
         half = self.critical[look] * deviation / math.sqrt(of.n)
         low, high = of.mean - half, of.mean + half
-        enough = deviation > 0 or 0.5**of.n <= self.alpha / 2
+        enough = deviation > 0 or _alike_enough(of.n, _shares(self.looks, self.alpha)[look])
         return Judgement(
             verdict=_against(low, high, edge) if enough else "inconclusive",
             mean=of.mean,
@@ -102,6 +105,26 @@ class Plan:
             rounds=of.n,
             detectable=edge + self.detectable * deviation,
         )
+
+    def bounds(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The intervals that `judge` gives at every look, (sample, look), of many samples at once.
+
+        `samples`: a row each, of the last look's size.  They are unbounded where `judge` gives no
+        verdict whatever the edge.
+        """
+        if samples.shape[1] != self.looks[-1]:
+            raise ValueError(f"{samples.shape[1]} rounds: the last look is after {self.looks[-1]}")
+        means, halves = np.empty((2, len(samples), len(self.looks)))
+        shares = _shares(self.looks, self.alpha)
+        rounds = np.ascontiguousarray(samples.T)  # sums over a short last axis are slow
+        for look, (n, quantile) in enumerate(zip(self.looks, self.critical, strict=True)):
+            seen = rounds[:n]
+            alike = seen.min(axis=0) == seen.max(axis=0)
+            half = quantile * seen.std(axis=0, ddof=1) / math.sqrt(n)
+            means[:, look] = np.where(alike, seen[0], seen.mean(axis=0))
+            none = 0.0 if _alike_enough(n, shares[look]) else math.inf
+            halves[:, look] = np.where(alike, none, half)
+        return means - halves, means + halves
 
     def judge_against(self, sample: np.ndarray, stored: np.ndarray, edge: float) -> Judgement:
         """The same of the difference of two samples, of which the stored one does not grow.
@@ -120,7 +143,7 @@ class Plan:
         if welch.error > 0:
             quantile = float(stdtrit(last.freedom, 1 - shares[-1]))
             beyond = (quantile + float(stdtrit(last.freedom, POWER))) * last.error
-        enough = welch.error > 0 or 0.5 ** len(sample) <= share
+        enough = welch.error > 0 or _alike_enough(len(sample), share)
         return Judgement(
             verdict=_against(low, high, edge) if enough else "inconclusive",
             mean=welch.difference,
@@ -136,6 +159,11 @@ def _against(low: float, high: float, edge: float) -> Judged:
     if low > edge:
         return "regressed"
     return "fine" if high < edge else "inconclusive"
+
+
+def _alike_enough(rounds: int, share: float) -> bool:
+    """Whether so many rounds without any spread are a verdict: as a sign test, since no t is."""
+    return 0.5**rounds <= share
 
 
 def _shares(looks: tuple[int, ...], alpha: float) -> tuple[float, ...]:
@@ -162,27 +190,26 @@ def _critical(looks: tuple[int, ...], alpha: float) -> tuple[float, ...]:
 
 def _reach(looks: tuple[int, ...], critical: tuple[float, ...], effect: float) -> float:
     n = looks[0]
-    first = float(student_above(critical[0], n - 1, effect * math.sqrt(n)))
+    first = float(_student_above(critical[0], n - 1, effect * math.sqrt(n)))
     if len(looks) == 1:
         return first
     return first + _only_last(looks, critical[0], critical[1], effect)
 
 
-def student_above(quantile: float, freedom: int, shift: float) -> float:
-    """P(T > quantile) of the noncentral t; by integration, since scipy's loses its tails."""
+def _student_above(quantile: float, freedom: int, shift: float) -> float:
+    """P(T > quantile) of the noncentral t, by the same integration as what follows."""
     if shift == 0:
-        return float(student.sf(quantile, freedom))
+        return float(stdtr(freedom, -quantile))
     nodes, weights = _uniform()
     chi = np.sqrt(chdtri(freedom, 1 - nodes) / freedom)
-    from scipy.special import ndtr
-
     return float(weights @ ndtr(shift - quantile * chi))
 
 
 @cache
 def _detectable(looks: tuple[int, ...], alpha: float) -> float:
     plan = Plan(looks, alpha)
-    return float(brentq(lambda effect: plan.reach(effect) - POWER, 0.01, 50, xtol=1e-6))
+    enough = plan.critical[-1] + 3  # at two rounds too; more at no other plan
+    return float(brentq(lambda effect: plan.reach(effect) - POWER, 0.0, enough, xtol=1e-6))
 
 
 def _only_last(looks: tuple[int, ...], first: float, last: float, effect: float) -> float:
@@ -210,14 +237,16 @@ def _only_last(looks: tuple[int, ...], first: float, last: float, effect: float)
 
 def _normal_below(upper: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """P(z ≤ upper), and z at the nodes of its distribution below it."""
-    from scipy.special import ndtr
-
     share = ndtr(np.clip(upper, -_WIDTH, _WIDTH))
     return share, ndtri(np.clip(share * nodes, 1e-300, 1 - 1e-16))
 
 
 @cache
 def _uniform() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights of Gauss–Legendre on (0, 1)."""
+    """Nodes and weights on (0, 1): Gauss–Legendre, drawn together towards the ends.
+
+    With x²(3 − 2x) for x, since the quantiles that are taken at the nodes are infinite at the ends.
+    """
     x, w = np.polynomial.legendre.leggauss(_NODES)
-    return (x + 1) / 2, w / 2
+    x = (x + 1) / 2
+    return x**2 * (3 - 2 * x), 3 * x * (1 - x) * w

@@ -52,4 +52,4 @@ def _readable(path: Path) -> bool:
         whole = pq.read_metadata(path)
     except (pa.ArrowException, OSError):
         return False
-    return "spec" in notes_of(path) and whole.num_columns > 0
+    return "spec" in notes_of(path, PROBES) and whole.num_columns > 0

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from bench.errors import StoreError, SuiteError, suggestion
 from bench.store.base import (
+    CHECKS,
     NAME,
     PROBES,
     TABLES,
@@ -92,7 +93,7 @@ class Results:
     def probe_notes(self) -> tuple[dict[str, Any], ...]:
         """Of each declared seed of a probe that has been measured: its `spec`, and what a report
         says of the probe (`title`, `about`, `quantities`)."""
-        found = (notes_of(path) for path in self._probe_files())
+        found = (notes_of(path, PROBES) for path in self._probe_files())
         return tuple(
             {"spec": json.loads(each["spec"]), **json.loads(each.get("notes", "{}"))}
             for each in found
@@ -141,8 +142,8 @@ def run_rows(root: Path) -> list[dict[str, Any]]:
 def load_results(path: str | os.PathLike[str]) -> Results:
     """All runs of one suite's folder, such as `results/mnist_compare`, by variant and seed.
 
-    Raises `StoreError` where there is no such folder, a table cannot be read or is of a newer
-    `bench`.
+    A suite that has only been checked has none.  Raises `StoreError` where there is no such folder,
+    a table cannot be read or is of a newer `bench`.
     """
     root = Path(path)
     if not root.is_dir():
@@ -154,8 +155,8 @@ def load_results(path: str | os.PathLike[str]) -> Results:
 
 
 def suites(root: Path) -> list[str]:
-    """The names of the suites that have results under a results folder."""
-    return [folder.name for folder in run_folders(root) if any(folder.glob("*/run.parquet"))]
+    """The names of the suites under a results folder that have runs or checks."""
+    return [folder.name for folder in run_folders(root) if _holds_any(folder)]
 
 
 def locate(source: str | os.PathLike[str], root: Path) -> Path:
@@ -177,7 +178,11 @@ def locate(source: str | os.PathLike[str], root: Path) -> Path:
 
 def _holds_results(folder: Path) -> bool:
     """Whether it is a suite's folder, and not one that is merely called like a suite."""
-    return (folder / "declaration.json").is_file() or any(folder.glob("*/run.parquet"))
+    return (folder / "declaration.json").is_file() or _holds_any(folder)
+
+
+def _holds_any(folder: Path) -> bool:
+    return (folder / f"{CHECKS}.parquet").is_file() or any(folder.glob("*/run.parquet"))
 
 
 def _name_in(path: Path) -> str:

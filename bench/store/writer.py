@@ -7,12 +7,12 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bench.errors import StoreError
 from bench.records import FINISHED, RunResult
-from bench.store.base import encode, is_finished, reason, safe_name, safe_path, write_file
+from bench.store.base import encode, is_finished, reason, safe_name, write_file
 
 
 def prepare(root: Path, suite: str) -> None:
@@ -102,11 +102,20 @@ def _stage(folder: Path, result: RunResult) -> None:
         "metrics": result.metrics,
         "timings": result.timings,
     }
-    files = {safe_path(name): content for name, content in result.files.items()}
+    files = {_safe_path(name): content for name, content in result.files.items()}
     for table, rows in tables.items():
         write_file(folder / f"{table}.parquet", encode(table, rows))
     for path, content in files.items():
         write_file(folder / path, content)
+
+
+def _safe_path(relative: str) -> PurePosixPath:
+    """A run's file name, proved to stay in the run's folder and off its tables."""
+    path = PurePosixPath(relative)
+    leaves = any(part in ("", ".", "..") for part in relative.split("/"))
+    if leaves or "\\" in relative or "\0" in relative or path.suffix == ".parquet":
+        raise StoreError(f"{relative!r} cannot name a file of a run; expected a plain path in it")
+    return path
 
 
 def _commit(staged: Path, folder: Path) -> None:
