@@ -58,7 +58,7 @@ def check(  # noqa: PLR0913 - the options of `bench check`, all but the suite by
     )
     # what cannot be read or written is said before minutes of measuring
     if record is not None:
-        store.read_baselines(Path(record), missing_ok=True)
+        store.prepare_baseline(Path(record))
         found, measured = gate.record(asking)
         if measured is not None:
             store.write_baseline(Path(record), measured)
@@ -92,14 +92,14 @@ def bisect(  # noqa: PLR0913 - the options of `bench check --bisect`
     from bench import gate
 
     whole, repository = suite_of(suite), gate.Repository(Path.cwd())
-    ends = [repository.revision(name, "--bisect") for name in (good, bad)]
+    first, last = (repository.revision(name, "--bisect") for name in (good, bad))
     store.prepare_checks(Path(results), whole.name)
 
     def keep(result: CheckResult) -> None:
         store.append_check(Path(results), whole.name, result)
 
-    asking = _asking(whole, repository, ends[1], timeout, tell)
-    return gate.bisect(asking, *ends, whole.options, keep)
+    asking = _asking(whole, repository, last, timeout, tell)
+    return gate.bisect(asking, first, last, whole.options, keep)
 
 
 def _asking(

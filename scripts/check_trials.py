@@ -366,6 +366,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BenchError as error:
             print(f"error: {error}", file=sys.stderr)
             return error.exit_code
+        except KeyboardInterrupt:
+            return 130
     text = summary(found)
     asked.csv.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)

@@ -270,21 +270,65 @@ def open_subject(specs, device, *, cold):
 '''
 TORCH = """
 __version__ = "0"
+
 class device:
     def __init__(self, name):
         self.type = name
+
+class Generator:
+    def manual_seed(self, seed):
+        return self
+
+class Wide:
+    def same(self, *values):
+        return self
+    to = mul = add_ = tanh_ = sum = same
+
+def randn(*size, generator):
+    return Wide()
+
+def mm(a, b):
+    import works
+    works.spend(0.001)
+
+def no_grad():
+    return lambda kernel: kernel
 """
 FIRST_WORKS = """
 import time
 
+def spend(seconds):
+    time.sleep(seconds)
+
 def steady(steps):
-    time.sleep(0.002 * steps)
+    spend(0.002 * steps)
 """
+CLOCK = """
+import random
+import time
+
+now = 0.0
+time.perf_counter = lambda: now
+
+def spend(seconds):
+    global now
+    now += seconds * random.uniform(0.98, 1.02)
+"""
+"""A clock of the tree's own: what its steps take does not hang on what else this machine does."""
 
 
 def works(more: str = "", *, each: float = 0.002) -> str:
-    """The module of works: `steady`, which takes so many seconds a step, and more."""
+    """The module of works: `steady`, which sleeps so many seconds a step, and more."""
     return FIRST_WORKS.replace("0.002", str(each)) + more
+
+
+def clocked(**each: float | str) -> str:
+    """The module of works with a clock of its own: seconds a step, or a function's body, by name."""
+    bodies = {
+        name: body if isinstance(body, str) else f"spend({body} * steps)"
+        for name, body in each.items()
+    }
+    return CLOCK + "".join(f"\ndef {name}(steps):\n    {body}\n" for name, body in bodies.items())
 
 
 def stand_in_tree(work: str = FIRST_WORKS) -> dict[str, str | None]:

@@ -118,17 +118,17 @@ def test_the_smallest_margin_is_where_four_of_five_checks_find_fine():
 
 
 @pytest.mark.parametrize("looks", [(8, 16), (6,), (10, 32)])
-def test_the_rate_is_that_of_the_plan_judging_each_check(looks):
+def test_the_rate_is_that_of_the_plan_judging_each_check(looks, monkeypatch):
+    monkeypatch.setattr(calibration, "_CHECKS", 2000)
     plan, edge = Plan(looks), log1p(0.05)
-    measured = np.random.default_rng(9).standard_t(4, 32) * SPREAD
+    measured = np.random.default_rng(9).normal(0, SPREAD, 64)
     found = noise_of(measured, plan)
-    checks = edge + calibration.drawn(measured, 3000, looks[-1], np.random.default_rng(10))
     ends = {"regressed": 0, "fine": 0, "inconclusive": 0}
-    for check in checks:
+    for check in edge + calibration.drawn(measured, 2000, looks[-1], np.random.default_rng(0)):
         verdicts = [plan.judge(check[:look], edge).verdict for look in looks]
         ends[next((each for each in verdicts if each != "inconclusive"), "inconclusive")] += 1
-    assert ends["regressed"] / 3000 == pytest.approx(found.alarm_rate, abs=0.01)
-    assert ends["fine"] / 3000 == pytest.approx(found.alarm_rate, abs=0.01)
+    assert found.alarm_rate == pytest.approx((ends["regressed"] + ends["fine"]) / 4000, abs=1e-12)
+    assert ends["inconclusive"] > 1700
 
 
 def test_the_same_rounds_give_the_same_noise():

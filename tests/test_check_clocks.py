@@ -11,7 +11,9 @@ import pytest
 
 from bench.gate import clocks
 from bench.gate.clocks import Cards, moved
-from bench.records import Clocks
+from bench.gate.turn import Length, Processes
+from bench.gate.worktrees import Revision, Tree
+from bench.records import Clocks, Subject
 
 ROOT = Path(__file__).parents[1]
 STEADY = Clocks(1980, 2619, 61, 412.5, "")
@@ -201,6 +203,43 @@ def test_environment_without_the_module_has_no_clocks_and_no_crash(monkeypatch):
 def test_cpu_has_no_clocks_and_asks_for_none(monkeypatch):
     monkeypatch.setattr(clocks, "_cards", None)
     assert clocks.read("cpu") == Clocks()
+
+
+class Side:
+    """A worker that notes what it is asked, and answers at once."""
+
+    def __init__(self, heard):
+        self.heard = heard
+
+    def send(self, do, **request):
+        self.heard.append(do)
+
+    def receive(self):
+        return {"seconds": 0.1, "step_seconds": 0.01, "peak_memory_bytes": 1, "files": {},
+                "strays": {}}  # fmt: skip
+
+    def ask(self, do, **request):
+        self.send(do)
+        return self.receive()
+
+
+@pytest.mark.parametrize(("device", "idle"), [("cuda:0", False), ("cpu", True)])
+def test_gpu_is_read_while_a_block_is_under_way_that_is_not_timed(device, idle):
+    heard = []
+
+    def read(device):
+        heard.append("clocks")
+        return STEADY
+
+    sides = dict.fromkeys(("base", "head"), Tree(Revision("main", "c0ffee", "", ""), ROOT, ROOT))
+    workers = {side: Side(heard) for side in sides}
+    subject = Subject("case", (), device, ("step_time",))
+    processes = Processes(sides, workers, Length(blocks=2, block_seconds=0.01), read)
+    turn = processes.turn(subject, 10, cores=[], imported={})
+    work = ["clocks"] if idle else ["clocks", "block", "clocks"]
+    last = [one for one in heard[heard.index("clocks") :] if one != "imports"]
+    assert last == [*work, "block", "block", "block", "block", *work, "close", "close"]
+    assert [len(turn.seconds[side]) for side in sides] == [2, 2]
 
 
 def test_nothing_of_a_card_is_ever_set():

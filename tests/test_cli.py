@@ -286,3 +286,9 @@ def test_output_cut_short_by_its_reader_is_no_error(results):
     command = f"{sys.executable} -m bench show small --results {results} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, cwd=ROOT, check=False)
     assert done.stderr == b""
+
+
+def test_reader_that_goes_away_is_no_answer_of_ours():
+    call = f"{sys.executable} -m bench list presets | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", call], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

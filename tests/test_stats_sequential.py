@@ -202,3 +202,10 @@ def test_against_a_stored_sample_what_is_detectable_is_found_four_times_in_five(
         looks = (plan.judge_against(new[:rounds], old, EDGE).verdict for rounds in plan.looks)
         seen += any(verdict == "regressed" for verdict in looks)
     assert within(seen, number, 0.8)
+
+
+def test_what_is_detectable_is_said_of_the_last_look_at_the_first_too():
+    long, short = (np.linspace(-1, 1, rounds) for rounds in (16, 8))
+    long, short = (0.04 * each / each.std(ddof=1) for each in (long, short))
+    for judge in (Plan().judge, lambda sample, edge: Plan().judge_against(sample, long, edge)):
+        assert judge(short, EDGE).detectable == pytest.approx(judge(long, EDGE).detectable)

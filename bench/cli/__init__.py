@@ -9,7 +9,6 @@ SIGTERM, with everything finished kept.  1 and 5 are the answers of verbs that j
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -21,6 +20,7 @@ from typing import Annotated
 import typer
 
 from bench import __version__
+from bench.cli.base import drop_output
 from bench.cli.check import check
 from bench.cli.evaluate import evaluate
 from bench.cli.list import list_parts
@@ -69,8 +69,11 @@ def _called(arguments: Sequence[str] | None) -> int:
         return _refused(getattr(error, "format_message", error.__str__)(), 2)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:  # whoever reads us has had enough (`| head`)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except (BrokenPipeError, SystemExit) as ended:
+        # whoever reads us has had enough (`| head`), of which typer makes an exit with 1
+        if not isinstance(ended.__context__ or ended, BrokenPipeError):
+            raise
+        drop_output()
         return 0
     except Exception:  # the last boundary: Python's own exit code, 1, would be an answer of ours
         traceback.print_exc()

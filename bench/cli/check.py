@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bench.cli.base import JsonOption, ResultsOption, console, print_json, print_line, print_table
+from bench.cli.base import (
+    JsonOption,
+    ResultsOption,
+    console,
+    drop_output,
+    print_json,
+    print_line,
+    print_table,
+)
 from bench.errors import RequestError, StoreError
 
 if TYPE_CHECKING:
@@ -136,10 +145,14 @@ def check(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
             results=results,
             timeout=timeout,
         )
-    if json:
-        print_json(answer.json())
-    else:
-        _print(answer, plot)
+    try:
+        if json:
+            print_json(answer.json())
+        else:
+            _print(answer, plot)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the verdict is the exit code, whoever reads the rest
+        drop_output()
     page = answer.account.markdown()
     for path, text in ((markdown, page), (junit, answer.junit), (plot, answer.plot)):
         if path is not None and text:

@@ -1,9 +1,10 @@
 """`git bisect run` as its driver sees it: which revision is to be judged next.
 
 Git keeps the state of a bisection a worktree (git-worktree(1), "Refs"), so it has one of its own:
-whatever the user bisects meanwhile is left alone.  Nothing is checked out in it.  The command that
-git runs is three lines of shell, which name the revision to the driver and end with the exit code
-that the driver answers; without a driver they end with 128, at which git gives up.
+whatever the user bisects meanwhile is left alone.  Nothing more is checked out in it on the way:
+the command that git runs is three lines of shell, which name the revision to the driver and end
+with the exit code that the driver answers.  Without a driver they end with 128, at which git gives
+up; so neither outlives it.
 """
 
 from __future__ import annotations

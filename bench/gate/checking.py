@@ -90,9 +90,9 @@ def record(check: Check) -> tuple[CheckResult, Baseline | None]:
         suite=check.suite.name,
         commit=check.head.commit,
         recorded_at=check.started_at,
-        fingerprint=fingerprint(found[0].device),
+        fingerprint=fingerprint(_device(found)),
         reference_version=REFERENCE_VERSION,
-        specs={subject.name: subject.specs[0].run_id for subject in found},
+        specs={each.name: each.specs[0].run_id for each in found if each.name not in course.faulty},
         readings=kept,
     )
     return course.result(rows), baseline if kept else None
@@ -104,7 +104,7 @@ def compare(check: Check, stored: Sequence[Baseline], where: str) -> CheckResult
     Raises `NotComparable` where there is none of this suite and this machine.
     """
     found = subjects(check.suite)
-    baseline = _of_this_machine(check.suite.name, found[0].device, stored, where)
+    baseline = _of_this_machine(check.suite.name, _device(found), stored, where)
     base = Revision(baseline.commit[:9], baseline.commit, baseline.recorded_at, "")
     known = [case for case in cases(found) if _is_known(case, found, baseline)]
     timed = tuple(
@@ -136,6 +136,11 @@ def compare(check: Check, stored: Sequence[Baseline], where: str) -> CheckResult
         for name in gone
     ]
     return course.result(rows)
+
+
+def _device(found: Sequence[Subject]) -> str:
+    """Whose fingerprint a baseline has: a GPU's where a case is on one, which tells the CPU too."""
+    return next((each.device for each in found if each.device.startswith("cuda")), found[0].device)
 
 
 def _is_known(case: Case, found: Sequence[Subject], baseline: Baseline) -> bool:

@@ -52,7 +52,7 @@ class Harness:
         """Nothing is imported before `hello`."""
         self._subject: Any = None
         self._device: Any = None
-        self._kernel: Callable[[], None] | None = None
+        self._kernels: dict[str, Callable[[], None]] = {}
         self._cores = _cores()
 
     def hello(self, foreign: Sequence[str] = ()) -> Answer:
@@ -81,6 +81,8 @@ class Harness:
         from bench.training.subject import open_subject
 
         self._device = torch.device(device)
+        if self._device.type == "cuda":  # streams and graphs are of the current device
+            torch.cuda.set_device(self._device)
         try:
             self._subject = open_subject(specs, device, cold=cold)
         except (UnknownName, ModuleNotFoundError, AttributeError) as error:
@@ -116,10 +118,11 @@ class Harness:
 
     def reference(self, repeats: int) -> Answer:
         """Run the reference kernel, which no revision changes."""
-        if self._kernel is None:
-            self._kernel = _reference(self._device)
-            self._timed(self._kernel)
-        kernel = self._kernel
+        name = str(self._device)
+        if name not in self._kernels:
+            self._kernels[name] = _reference(self._device)
+            self._timed(self._kernels[name])
+        kernel = self._kernels[name]
 
         def repeat() -> None:
             for _ in range(repeats):
@@ -171,6 +174,7 @@ class Harness:
         torch.cuda.synchronize(self._device)
         events[0].record(stream)
         work()
+        torch.cuda.synchronize(self._device)  # a tree may work on streams of its own
         events[1].record(stream)
         events[1].synchronize()
         return float(events[0].elapsed_time(events[1])) / 1e3
@@ -265,6 +269,7 @@ def _reset_peak(device: Any) -> None:
 
     gc.collect()
     if device.type == "cuda":
+        torch.cuda.empty_cache()  # what compiling took; what a captured graph works in stays
         torch.cuda.reset_peak_memory_stats(device)
         return
     with suppress(OSError):
@@ -272,11 +277,14 @@ def _reset_peak(device: Any) -> None:
 
 
 def _peak(device: Any) -> int | None:
-    """Bytes: allocated on a GPU, resident of the process on a CPU (Linux alone tells)."""
+    """Bytes: reserved on a GPU, resident of the process on a CPU (Linux alone tells).
+
+    Not allocated: what a captured graph works in is free to the allocator once it is captured.
+    """
     import torch
 
     if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
+        return int(torch.cuda.max_memory_reserved(device))
     with suppress(OSError):
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))

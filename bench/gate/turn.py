@@ -7,6 +7,7 @@ trains: what the machine does meanwhile happens to both.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -103,17 +104,12 @@ class Processes:
         """
         opened = self._opened(subject)
         self._note_imports(subject, imported)
-        rough = [
-            self._ask(subject, side, "warm_up", seconds=WARM_UP_SECONDS, cores=[*cores])[
-                "step_seconds"
-            ]
-            for side in self.trees
-        ]
+        rough = self._warmed_up(subject, cores)
         steps = steps or max(1, round(self.length.block_seconds * len(rough) / sum(rough)))
         repeats = self._repeats(subject, steps * sum(rough) / len(rough))
-        before = self.clocks(subject.device)
+        before = self._clocks_at_work(subject, steps)
         seconds, reference = self._blocks(subject, steps, repeats)
-        after = self.clocks(subject.device)
+        after = self._clocks_at_work(subject, steps)
         self._note_imports(subject, imported)  # a step may import, too
         closed = {side: self._ask(subject, side, "close") for side in self.trees}
         return Turn(steps, repeats, seconds, reference, opened, closed, before, after)
@@ -140,11 +136,18 @@ class Processes:
                 self._take(subject, side, found, faults)
         for side in () if cold else self.trees:
             self._take(subject, side, found, faults)
-        if faults:
-            for side in found:
-                self._let_go(side)
-            raise Faulty(faults)
+        self._require_none(faults)
         return found
+
+    def _warmed_up(self, subject: Subject, cores: Sequence[int]) -> list[float]:
+        """About how long a step takes, of each side: both are asked, whichever cannot train."""
+        found: Answers = {}
+        faults: list[Fault] = []
+        for side in self.trees:
+            self.workers[side].send("warm_up", seconds=WARM_UP_SECONDS, cores=[*cores])
+            self._take(subject, side, found, faults)
+        self._require_none(faults)
+        return [found[side]["step_seconds"] for side in self.trees]
 
     def _take(self, subject: Subject, side: Side, found: Answers, faults: list[Fault]) -> None:
         try:
@@ -170,6 +173,18 @@ class Processes:
                 reference.append(told["seconds"] / repeats)
         return seconds, reference
 
+    def _clocks_at_work(self, subject: Subject, steps: int) -> Clocks:
+        """A GPU's half way through a block that is not timed: at rest nothing holds it back, and
+        its clocks may be falling already."""
+        found = self.clocks(subject.device)  # the first one of all opens the driver's library
+        if subject.device.startswith("cuda"):
+            side = next(iter(self.trees))
+            self.workers[side].send("block", steps=steps)
+            time.sleep(self.length.block_seconds / 2)
+            found = self.clocks(subject.device)
+            self._answer(subject, side)
+        return found
+
     def _repeats(self, subject: Subject, block: float) -> int:
         """Of the reference kernel, beside a block of so many seconds."""
         if len(self.trees) > 1:
@@ -179,15 +194,25 @@ class Processes:
         return max(1, round(block * _REFERENCE_SHARE / once))
 
     def _ask(self, subject: Subject, side: Side, do: str, **request: Any) -> dict[str, Any]:
+        self.workers[side].send(do, **request)
+        return self._answer(subject, side)
+
+    def _answer(self, subject: Subject, side: Side) -> dict[str, Any]:
         try:
-            return self.workers[side].ask(do, **request)
+            return self.workers[side].receive()
         except WorkerFailed as failed:
-            fault = Fault(subject.name, side, failed.kind, str(failed))
-            if failed.kind == "lost":
-                raise Faulty([fault]) from failed
-            for other in self.trees:  # they live on, and let go of what they hold
-                self._let_go(other)
-            raise Faulty([fault]) from failed
+            self._require_none([Fault(subject.name, side, failed.kind, str(failed))])
+            raise  # never: there is one
+
+    def _require_none(self, faults: list[Fault]) -> None:
+        """Raises `Faulty` of them."""
+        if not faults:
+            return
+        faulty = Faulty(faults)
+        if not faulty.lost:  # the processes live on, and let go of what they hold
+            for side in self.trees:
+                self._let_go(side)
+        raise faulty
 
     def _let_go(self, side: Side) -> None:
         try:
