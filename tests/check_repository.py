@@ -323,7 +323,7 @@ def works(more: str = "", *, each: float = 0.002) -> str:
 
 
 def clocked(**each: float | str) -> str:
-    """The module of works with a clock of its own: seconds a step, or a function's body, by name."""
+    """The module of works with such a clock: by name, seconds a step or the body of a function."""
     bodies = {
         name: body if isinstance(body, str) else f"spend({body} * steps)"
         for name, body in each.items()

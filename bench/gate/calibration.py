@@ -104,7 +104,7 @@ def drawn(sample: np.ndarray, number: int, rounds: int, draw: np.random.Generato
     """Checks put together from measured rounds: (number, rounds)."""
     runs = _runs(sample, (number, -(-rounds // RUN)), draw)
     signs = draw.choice([-1.0, 1.0], (*runs.shape[:2], 1))
-    return (sample[runs] * signs).reshape(number, -1)[:, :rounds]
+    return np.asarray((sample[runs] * signs).reshape(number, -1)[:, :rounds])
 
 
 def _rates(
@@ -124,13 +124,13 @@ def _rates(
 
 def _first(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Whether a check ends with the one verdict and not with the other; (check, look) each."""
-    return one[:, 0] | (one[:, -1] & ~other[:, 0])
+    return np.asarray(one[:, 0] | (one[:, -1] & ~other[:, 0]))
 
 
 def _redrawn(sample: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     """As many rounds, drawn anew."""
     runs = _runs(sample, (-(-len(sample) // RUN),), draw)
-    return sample[runs].ravel()[: len(sample)]
+    return np.asarray(sample[runs].ravel()[: len(sample)])
 
 
 def _runs(sample: np.ndarray, shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass, is_pydantic_dataclass
 from pydantic_core import ErrorDetails
 
 from bench import registry
-from bench.errors import BenchError, UnknownName, suggestion
+from bench.errors import BenchError, UnknownName, failure, suggestion
 from bench.records import Part
 from bench.suite.base import Fault, Key, one_line, shown
 from bench.suite.tables import OWN_WORDS, STRICT
@@ -92,6 +92,8 @@ def _options(kind: str, name: Any) -> type | str:
         return str(error)
     except (ImportError, AttributeError) as error:
         return f"{name!r} cannot be loaded: {error}"
+    except Exception as error:  # a plugin's module runs as it is imported, and may raise anything
+        return f"{name!r} cannot be loaded: {failure(error)}"
     if isinstance(options, type) and is_dataclass(options):
         return options
     return f"{name!r} is not a dataclass of options"
