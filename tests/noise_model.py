@@ -138,7 +138,7 @@ def _alike(rng: np.random.Generator, shape: tuple[int, ...], by: float) -> np.nd
 
 def log_ratios(turns: np.ndarray) -> np.ndarray:
     """Second over first of each round, as `bench.gate.log_ratios` has head over base."""
-    return np.diff(np.median(turns, axis=-1), axis=-1)[..., 0]
+    return np.median(turns[..., 1, :] - turns[..., 0, :], axis=-1)
 
 
 def checks(of: Components, number: int, rounds: int, rng: np.random.Generator) -> np.ndarray:

@@ -490,7 +490,7 @@ def stopped(tmp_path_factory) -> tuple[Place, dict[str, Stopped], subprocess.Pop
 
 
 def workers_of(temporary: Path) -> list[str]:
-    return [each for each in processes(str(temporary)) if "harness.py" in each]
+    return [each for each in processes(f"{temporary}/bench-check-") if "harness.py" in each]
 
 
 @pytest.mark.parametrize("how", STOPS)
@@ -542,21 +542,13 @@ def test_flat_package_is_fine_where_a_comment_changes(tmp_path):
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("not Python at all", "SyntaxError: invalid syntax (losses.py, line 1)"),
-        ("1 / 0", "ZeroDivisionError: division by zero (losses.py:1)"),
-        ("", "module 'rings.losses' has no attribute 'Same'"),
-    ],
-)
-def test_package_that_cannot_be_loaded_where_the_check_is_started_is_one_line(tmp_path, text, told):
+def test_package_that_cannot_be_loaded_where_the_check_is_started_is_one_line(tmp_path):
     place = package(tmp_path, "src", suite_text({"same": "same"}, **TABLE))
-    (place.folder / "src/rings/losses.py").write_text(text)
+    (place.folder / "src/rings/losses.py").write_text("not Python at all")
     done = place.check(*ASKED, "--head", "HEAD")
-    where = "error: rings.toml:18: variant.same.objective: 'same' cannot be loaded: "
-    assert (done.returncode, done.stdout, done.stderr[: len(where)]) == (2, "", where)
-    assert told in done.stderr
+    where = "error: rings.toml:19: variant.same.objective: 'same' cannot be loaded: SyntaxError: "
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith(where)
 
 
 # ---- this project

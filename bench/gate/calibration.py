@@ -112,7 +112,7 @@ def _rates(
 ) -> tuple[float, float]:
     """How often a check at the margin finds wrongly, and the smallest margin.
 
-    The margin itself is taken off either side of what is compared, as `Plan.judge` would be alike.
+    About 0 in place of the margin: intervals move along with the rounds they are of.
     """
     low, high = plan.bounds(drawn(sample, number, plan.looks[-1], draw))
     wrong = [_first(low > 0, high < 0), _first(high < 0, low > 0)]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
 
+import torch
+
 from bench import plan
+from bench.environment import peak_memory_bytes
 from bench.errors import BenchError, RequestError
 from bench.records import Group, Guard, RunSpec, Subject
 from bench.suite import Suite, load_suite
 
-_STATUS = Path("/proc/self/status")
 Case = tuple[str, Guard]
 """The name of a subject and what is guarded of it."""
 
@@ -82,11 +85,17 @@ def _names(text: str) -> list[str]:
     return [str(one["name"]) for one in listed if isinstance(one, dict) and "name" in one]
 
 
+@cache
+def _tells_peak() -> bool:
+    """Whether this system tells a process how much memory it took at most."""
+    return peak_memory_bytes(torch.device("cpu")) is not None
+
+
 def _guards(suite: Suite, guard: Guard, spec: RunSpec) -> bool:
     """Whether the quantity is guarded, and can be told: a CPU's peak memory only Linux tells, and
     an engine that compiles nothing has no time of it."""
     named = suite.check.guarded[guard].variants
-    if guard == "peak_memory" and spec.device == "cpu" and not _STATUS.exists():
+    if guard == "peak_memory" and spec.device == "cpu" and not _tells_peak():
         return False
     if guard == "compile_time" and spec.engine != "compiled":
         return False

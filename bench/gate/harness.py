@@ -287,7 +287,8 @@ def _peak(device: Any) -> int | None:
         return int(torch.cuda.max_memory_reserved(device))
     with suppress(OSError):
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+        peaks = (int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+        return next(peaks, None)
     return None
 
 

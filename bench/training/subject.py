@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch._inductor.utils import fresh_cache
 
 from bench.records import RunSpec
 from bench.training.base import Engine, Recipe, resolve
@@ -56,13 +55,19 @@ def open_subject(specs: Sequence[str], device: str, *, cold: bool) -> OpenSubjec
     torch.set_flush_denormal(True)  # as in a run
     recipe = Recipe.of(members)
     images = _images(members[0], device)
-    with fresh_cache() if cold else nullcontext():
+    with _empty_cache() if cold else nullcontext():
         began = time.perf_counter()
         engine, used = ready(spec, recipe, images, _STEPS, notes.append)
         if images.device.type == "cuda":
             torch.cuda.synchronize(images.device)
         seconds = time.perf_counter() - began
     return OpenSubject(engine, used, seconds, notes)
+
+
+def _empty_cache() -> AbstractContextManager[None]:
+    from torch._inductor.utils import fresh_cache  # a third of a worker's start, and rarely needed
+
+    return fresh_cache()
 
 
 _KEPT: dict[str, Tensor] = {}
