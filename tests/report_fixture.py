@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import exp
 from pathlib import Path
 from typing import Any
 
+import pytest
+from markupsafe import escape
+from matplotlib.axes import Axes
 from PIL import Image, ImageDraw
 
 from bench import store
@@ -24,6 +29,7 @@ from bench.records import (
     Status,
     identity,
 )
+from bench.reporting import svg
 from bench.reporting.summary import Declaration
 from bench.store import Results
 
@@ -265,3 +271,24 @@ def troubled(root: Path, *, samples: bool = False) -> Results:
     lost = "<script>alert('error')</script> worker died: signal 9"
     runs[-1] = RunResult.without_rows("mnist_compare", spec("wgan_gp", 4), "lost", lost)
     return written(root, runs)
+
+
+@contextmanager
+def outlines() -> Iterator[None]:
+    """Within it a page's figures have their size, key and words, and nothing drawn in them.
+
+    A page of fifteen runs has some seventy, and drawing them is nearly all of its time; where words
+    and layout are tested, they are seconds for nothing.
+    """
+    drawn = svg.draw
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in [*sys.modules.items()]:
+            if name.startswith("bench.reporting.") and getattr(module, "draw", None) is drawn:
+                patch.setattr(module, "draw", _outline)
+        yield
+
+
+def _outline(key: str, size: tuple[float, float], alt: str, paint: Callable[[Axes], None]) -> str:
+    width, height = (72 * each for each in size)
+    box = f'viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}"'
+    return f'<svg id="{escape(key)}" {box} class="figure"></svg>'

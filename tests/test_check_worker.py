@@ -5,6 +5,7 @@ The trees are stand-ins (`check_repository.stand_in_tree`), whose workers start 
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -157,6 +158,19 @@ def test_failure_in_a_block_is_told_in_a_line(worker, line, found):
     assert "\n" not in text
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (r"\x1b[31mred\x00", "ValueError: �[31mred� (works.py:2)"),
+        (r"a\udcffb", "ValueError: a�b (works.py:2)"),
+        ("x" * 10_000, f"ValueError: {'x' * 488} …"),
+    ],
+)
+def test_reason_can_be_shown_and_stored_whatever_the_code_says(worker, text, told):
+    at = opened(worker(f"def steady(steps):\n    raise ValueError('{text}')\n"))
+    assert failed(at, "block", steps=1) == ("crashed", told)
+
+
 def test_worker_goes_on_after_an_exception(worker):
     at = opened(worker(FIRST_WORKS + "def bad(steps): raise ValueError\n"))
     at.ask("close")
@@ -248,7 +262,10 @@ def test_part_that_the_tree_has_not_is_missing(worker):
 
 
 PLUGIN = '{"variant": "steady", "objective": {"name": "mine"}}'
-POINT = "[bench.objectives]\nmine = my_losses:Mine\n"
+INFO = {
+    "mine-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n",
+    "mine-1.0.dist-info/entry_points.txt": "[bench.objectives]\nmine = my_losses:Mine\n",
+}
 
 
 @pytest.mark.parametrize(
@@ -264,12 +281,59 @@ POINT = "[bench.objectives]\nmine = my_losses:Mine\n"
 def test_plugin_is_missing_only_where_it_is_itself_not_there(worker, losses, kind):
     """What it imports in vain, or what fails in it, is its own fault."""
     opening = "from bench import registry\ndef open_steady(): registry.load('objectives', 'mine')\n"
-    info = {
-        "mine-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n",
-        "mine-1.0.dist-info/entry_points.txt": POINT,
-    }
-    at = worker(FIRST_WORKS + opening, **{"my_losses.py": losses}, **info)
+    at = worker(FIRST_WORKS + opening, **{"my_losses.py": losses}, **INFO)
     assert failed_to_open(at, PLUGIN)[0] == kind
+
+
+STRICT = """
+import json
+from bench import registry
+
+PROTOCOL = 1
+
+class Subject:
+    compile_seconds, engine, notes = 0.0, "eager", ()
+
+def open_subject(specs, device, *, cold):
+    options = json.loads(specs[0])["objective"]
+    registry.load("objectives", options.pop("name"))(**options)
+    return Subject()
+"""
+MINE = """
+from dataclasses import dataclass
+
+@dataclass
+class Mine:
+    old: int = 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"old": 2}, []),
+        ({"old": 1, "young": [3]}, ["this revision has no objective.young yet"]),
+        ({"young": [4]}, "Mine.__init__() got an unexpected keyword argument 'young'"),
+        ({"other": 0}, "Mine.__init__() got an unexpected keyword argument 'other'"),
+    ],
+)
+def test_option_that_the_tree_has_not_yet_is_left_out_where_it_is_the_default(
+    worker, options, found
+):
+    at = worker(**{"bench/training/subject.py": STRICT, "my_losses.py": MINE}, **INFO)
+    at.ask("hello")
+    request = {
+        "specs": [json.dumps({"objective": {"name": "mine", **options}})] * 2,
+        "device": "cpu",
+        "cold": False,
+        "usual": {"objective": {"old": 1, "young": [3]}},
+    }
+    if isinstance(found, list):
+        assert at.ask("open", **request)["notes"] == found
+    else:
+        kind, text = failed(at, "open", **request)
+        assert kind == "crashed"
+        assert found in text
 
 
 # ---- what is imported

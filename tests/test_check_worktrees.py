@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,17 @@ def test_other_peoples_worktrees_stay_also_those_on_a_disk_that_is_away(place, t
         (trees["base"].folder / ".git").unlink()
     assert left(place) == before
     assert len(before["worktrees"]) == 4
+
+
+def test_check_can_be_started_in_a_worktree_of_the_users(place, tmp_path):
+    place.git("worktree", "add", "--quiet", "-b", "feature", str(tmp_path / "my feature"))
+    before = left(place)
+    with out_of(
+        replace(place, folder=tmp_path / "my feature"), base="first", head="feature"
+    ) as trees:
+        assert trees["head"].revision.commit == place.git("rev-parse", "feature")
+        (trees["base"].folder / ".git").unlink()
+    assert left(place) == before
 
 
 def test_many_at_once_do_not_hurt_each_other(place):

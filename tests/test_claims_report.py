@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from claims_fixture import tables
-from report_fixture import declaration, troubled, whole
+from report_fixture import declaration, outlines, troubled, whole
 from suite_text import GAN, HEAD, WGAN, suite_of
 
 from bench import plan
@@ -97,7 +97,8 @@ def test_json_has_every_number(summary):
 
 @pytest.fixture(scope="module")
 def page(results):
-    return render_html(summarize(results, declaration(claims=(*CLAIMS, HOSTILE))), results)
+    with outlines():
+        return render_html(summarize(results, declaration(claims=(*CLAIMS, HOSTILE))), results)
 
 
 def test_page_has_a_badge_in_words_and_a_point_a_seed(page):

@@ -330,9 +330,13 @@ def workers(driver: int) -> list[int]:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 130)]
 )
-def test_interruption_keeps_what_is_finished(suite, tmp_path, number, code):
+def test_interruption_keeps_what_is_finished(suite, tmp_path, capsys, number, code):
+    """Ctrl-C also while what is finished was so in this very run, by a second worker."""
+    together = number == signal.SIGINT
+    if not together:
+        run(capsys, "--variant", "wgan", *ENDLESS)
     with endless(tmp_path, workers=2) as process:
-        wait_for(process, "wgan/0: completed", "gan/0: step")
+        wait_for(process, "gan/0: step", *["wgan/0: completed"] * together)
         pids = workers(process.pid)
         started = time.monotonic()
         os.killpg(process.pid, number)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from metrics_fixture import suite
-from report_fixture import declaration, result, troubled, written
+from report_fixture import declaration, outlines, result, troubled, written
 
 from bench.reporting.page import render_html
 from bench.reporting.summary import summarize
@@ -145,7 +145,8 @@ def every_metric(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     root, points = tmp_path_factory.mktemp("every"), request.param == "points"
     results = suite(root / "results", points=points)
     summary = summarize(results, declaration(metric="wasserstein_2" if points else "fid"))
-    (root / "report.html").write_text(render_html(summary, results), encoding="utf-8")
+    with outlines():
+        (root / "report.html").write_text(render_html(summary, results), encoding="utf-8")
     return root / "report.html"
 
 
@@ -194,7 +195,8 @@ def test_hostile_names_run_nothing(browser: playwright.Browser, tmp_path: Path) 
     results = written(tmp_path, [result("gan", 0)])
     hostile = declaration(("gan",), seeds=(0,), title="</title><script>window.hit = 1</script>")
     path = tmp_path / "report.html"
-    path.write_text(render_html(summarize(results, hostile), results), encoding="utf-8")
+    with outlines():
+        path.write_text(render_html(summarize(results, hostile), results), encoding="utf-8")
     opened = Tab(browser, path)
     assert opened.page.evaluate("window.hit") is None
     assert opened.page.title() == "</title><script>window.hit = 1</script>"

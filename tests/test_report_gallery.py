@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image, ImageChops, PngImagePlugin
-from report_fixture import declaration, result, written
+from report_fixture import declaration, outlines, result, written
 
 from bench.reporting.frames import Frames, select
 from bench.reporting.gallery import gallery
 from bench.reporting.page import render_html
-from bench.reporting.summary import summarize
+from bench.reporting.summary import Declaration, summarize
 from bench.store import Results
 from bench.training.scatter import draw
 
@@ -21,6 +21,11 @@ def films(root: Path) -> tuple[Frames, Results]:
     runs.append(result("wgan_gp", 0, status="diverged"))
     found = written(root, runs)
     return select(found, declaration(seeds=(0, 1))), found
+
+
+def outlined(results: Results, declared: Declaration) -> str:
+    with outlines():
+        return render_html(summarize(results, declared), results)
 
 
 def test_every_grid_is_shown_at_its_share_of_training(tmp_path: Path) -> None:
@@ -93,7 +98,7 @@ def test_damaged_grid_is_left_out_and_said(tmp_path: Path, cut: int) -> None:
 def test_page_says_which_grid_is_damaged(tmp_path: Path) -> None:
     results = written(tmp_path, [result("gan", 0)])
     next(results.root.glob("*/samples/3125.png")).write_bytes(b"no picture")
-    page = render_html(summarize(results, declaration(("gan",), seeds=(0,))), results)
+    page = outlined(results, declaration(("gan",), seeds=(0,)))
     assert "Left out, since its file is damaged: 1 grid (gan, seed 0, step 3,125)." in page
     assert page.count("<img") == 5
 
@@ -102,8 +107,7 @@ def test_page_says_that_every_grid_is_damaged(tmp_path: Path) -> None:
     results = written(tmp_path, [result("gan", 0)])
     for path in results.root.glob("*/samples/*.png"):
         path.write_bytes(b"no picture")
-    declared = declaration(("gan",), seeds=(0,))
-    page = render_html(summarize(results, declared), results)
+    page = outlined(results, declaration(("gan",), seeds=(0,)))
     assert "6 grids (gan, seed 0, step 3,125, gan, seed 0, step 6,250 and 4 more)." in page
     assert "<img" not in page
 
@@ -123,7 +127,7 @@ def test_pictures_of_points_get_room_and_say_what_they_show(tmp_path: Path) -> N
         path.write_bytes(picture)
     shown = gallery(select(results, declaration(seeds=(0,))), results)
     assert (shown.wide, len(shown.descriptions)) == (True, 1)
-    page = render_html(summarize(results, declaration(seeds=(0,))), results)
+    page = outlined(results, declaration(seeds=(0,)))
     assert page.count("Left, 2 generated points (blue) over real ones (grey)") == 1
     assert "minmax(min(330px, 100%), 1fr)" in page
 
@@ -134,6 +138,6 @@ def test_what_a_picture_says_of_itself_runs_nothing(tmp_path: Path) -> None:
     said.add_text("Description", "<script>hit()</script>")
     for path in results.root.glob("*/samples/*.png"):
         Image.new("L", (4, 4)).save(path, pnginfo=said)
-    page = render_html(summarize(results, declaration(("gan",), seeds=(0,))), results)
+    page = outlined(results, declaration(("gan",), seeds=(0,)))
     assert "&lt;script&gt;hit()" in page
     assert "<script>hit()" not in page

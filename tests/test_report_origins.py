@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from metrics_fixture import TRAIN, judged_by_all, suite
-from report_fixture import declaration, result, spec, written
+from report_fixture import declaration, outlines, result, spec, written
 from speed_fixture import declared as timed_declaration
 from speed_fixture import runs as timed_runs
 
@@ -205,7 +205,8 @@ def test_floor_stands_beside_a_baseline(results: Results) -> None:
         "\\", ""
     )
     header = "FID (digits), distance<br><small>real data 0.530</small></th>"
-    assert header in render_html(summary, results)
+    with outlines():
+        assert header in render_html(summary, results)
 
 
 def test_floor_stands_beside_the_medians_of_several_suites(results: Results) -> None:
@@ -213,7 +214,8 @@ def test_floor_stands_beside_the_medians_of_several_suites(results: Results) -> 
     timed = replace(few, metrics=few.metrics.iloc[:0])
     for metric, found, shown in (("fid", few, 2), ("step_ms", timed, 0)):
         summary = summarize(found, declaration(("gan",), metric=metric, seeds=(0, 1)))
-        beside = render_side_by_side([(summary, found), (summary, found)])
+        with outlines():
+            beside = render_side_by_side([(summary, found), (summary, found)])
         overview = beside.split('<section class="overview"')[1].split("</section>")[0]
         assert overview.count('<td class="n">0.530</td>') == shown
         assert ("Real data" in overview) == bool(shown)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_fixture import SEEDS, declaration, result, spec, troubled, whole, written
+from report_fixture import SEEDS, declaration, outlines, result, spec, troubled, whole, written
 
 from bench.errors import NotComparable
 from bench.records import RunResult
@@ -116,7 +116,8 @@ def test_curves_are_drawn_along_every_axis(page: str) -> None:
 def test_without_a_step_time_there_is_no_cost_to_choose(tmp_path: Path) -> None:
     found = written(tmp_path, [result("gan", 0, samples=False)])
     untimed = replace(found, runs=found.runs.assign(solo_step_ms=None))
-    text = rendered(untimed, declaration(("gan",), seeds=(0,)))
+    with outlines():
+        text = rendered(untimed, declaration(("gan",), seeds=(0,)))
     assert re.findall(r'type="radio" name="s0-axis" value="(\w+)"', text) == [
         "generator_step",
         "images",
@@ -161,7 +162,8 @@ def test_two_suites_share_one_page(tmp_path: Path) -> None:
         (summarize(found, declaration(("gan",), name=name, title=name)), found)
         for name in ("first", "second")
     ]
-    text = render_side_by_side(both)
+    with outlines():  # whose ids are the keys of what is drawn
+        text = render_side_by_side(both)
     ids = Page(text).ids
     assert len(ids) == len(set(ids))
     assert "2 suites side by side" in text
@@ -196,6 +198,7 @@ def test_variants_of_two_suites_never_share_a_colour(tmp_path: Path) -> None:
         (summarize(found, declaration((name,), name=name, seeds=(0,))), found)
         for name, found in (("gan", first), ("wgan", second))
     ]
-    text = render_side_by_side(pages)
+    with outlines():
+        text = render_side_by_side(pages)
     marks = re.findall(r'aria-hidden="true" fill="(#\w+)">(?:(?!</svg>).)*</svg>(w?gan)<', text)
     assert {(name, hue) for hue, name in marks} == {("gan", COLORS[0]), ("wgan", COLORS[1])}

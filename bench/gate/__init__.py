@@ -2,7 +2,8 @@
 margin?
 
     order       who is first, random and balanced
-    harness     the stopwatch, a script: all it knows of a tree is `bench.training.subject`
+    modules     what a tree has that the other one has not
+    harness     the stopwatch, a script: all it times of a tree is `bench.training.subject`
     worker      a worker as its driver sees it
     turn        one round's processes, and their turns
     rounds      round after round

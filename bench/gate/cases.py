@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, fields
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 
-from bench import plan
+from bench import plan, registry
 from bench.environment import peak_memory_bytes
 from bench.errors import BenchError, RequestError
 from bench.records import Group, Guard, RunSpec, Subject
@@ -49,6 +50,19 @@ def subjects(suite: Suite) -> tuple[Subject, ...]:
 def cases(found: Iterable[Subject]) -> tuple[Case, ...]:
     """Every case, subject by subject."""
     return tuple((subject.name, guard) for subject in found for guard in subject.guarded)
+
+
+def usual(spec: RunSpec) -> dict[str, dict[str, Any]]:
+    """The default values of the options of a spec's parts, by kind of part."""
+    found = {}
+    for kind in ("dataset", "network", "objective", "optimizer", "schedule"):
+        options = fields(registry.load(f"{kind}s", getattr(spec, kind)["name"]))
+        made = {
+            each.name: each.default_factory() for each in options if callable(each.default_factory)
+        }
+        plain = {each.name: each.default for each in options if each.default is not MISSING}
+        found[kind] = made | plain
+    return found
 
 
 def narrowed(suite: Suite) -> bool:

@@ -4,18 +4,20 @@ its import path leads to.
     python -P harness.py        with PYTHONPATH leading to the tree
 
 Requests come in on standard input and answers go out on standard output, a line of JSON each; what
-the tree itself prints goes to standard error.  It imports nothing of `bench` but
+the tree itself prints goes to standard error.  It times by nothing of `bench` but
 `training.subject`, so that both sides of a check are timed by the same code, whatever each of them
-has become.
+has become; `errors` and `registry` tell it what a tree lacks.
 
     hello     foreign                   → protocol, versions
-    open      specs, device, cold       → compile_seconds, engine, notes
+    open      specs, device, cold, usual → compile_seconds, engine, notes
     warm_up   seconds, cores            → step_seconds
     block     steps                     → seconds
     reference repeats                   → seconds
     close                               → peak_memory_bytes
     imports   roots, checkout           → files (path → SHA-256), strays (module → path)
 
+`usual` are the default values of the parts' options, by kind of part: a tree that has not an option
+yet does without it where its value is the default.
 `foreign` are names of modules that the other side alone has: an installed copy would be of that.
 `checkout` is the user's own folder of the repository, from which neither side may import.
 
@@ -36,13 +38,16 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 PROTOCOL = 1
 REFERENCE_VERSION = 1
 """Raised when the reference kernel changes: a stored baseline is then worth nothing."""
 Answer = dict[str, Any]
+Usual = dict[str, dict[str, Any]]
 
 
 class Harness:
@@ -73,18 +78,17 @@ class Harness:
 
         return {"protocol": found, "python": platform.python_version(), "torch": torch.__version__}
 
-    def open(self, specs: list[str], device: str, cold: bool) -> Answer:
+    def open(self, specs: list[str], device: str, cold: bool, usual: Usual | None = None) -> Answer:
         """Build a group and compile its steps."""
         import torch
 
         from bench.errors import UnknownName
-        from bench.training.subject import open_subject
 
         self._device = torch.device(device)
         if self._device.type == "cuda":  # streams and graphs are of the current device
             torch.cuda.set_device(self._device)
         try:
-            self._subject = open_subject(specs, device, cold=cold)
+            lacking = self._open(specs, device, cold, usual or {})
         except (UnknownName, ModuleNotFoundError, AttributeError) as error:
             missing = isinstance(error, UnknownName) or _names_a_part(error, specs)
             if not missing:
@@ -93,8 +97,23 @@ class Harness:
         return {
             "compile_seconds": self._subject.compile_seconds,
             "engine": self._subject.engine,
-            "notes": list(self._subject.notes),
+            "notes": [*lacking, *self._subject.notes],
         }
+
+    def _open(self, specs: list[str], device: str, cold: bool, usual: Usual) -> list[str]:
+        """What was left out of the specs, a line each."""
+        from bench.training.subject import open_subject
+
+        try:
+            self._subject = open_subject(specs, device, cold=cold)
+        except TypeError:
+            lacking = _lacking(specs[0], usual)
+            if not lacking:
+                raise
+            known = [_without(each, lacking) for each in specs]
+            self._subject = open_subject(known, device, cold=cold)
+            return [f"this revision has no {kind}.{name} yet" for kind, name in lacking]
+        return []
 
     def warm_up(self, seconds: float, cores: Sequence[int] = ()) -> Answer:
         """Train for so long at least; about how long a step takes.  Peak memory starts anew.
@@ -151,7 +170,10 @@ class Harness:
             file = getattr(module, "__file__", None)
             if not file or name in {"__main__", "__mp_main__"}:  # this file, by both its names
                 continue
-            if name.partition(".")[0] not in own and not file.startswith(outside):
+            if not os.path.isabs(file):  # `_ops.py` of `torch.ops`: no file, and found nowhere
+                continue
+            near = _real(os.path.dirname(file)).startswith(outside)
+            if name.partition(".")[0] not in own and not near:
                 continue  # thousands of others
             path = Path(file).resolve()
             home = next((each for each in folders if path.is_relative_to(each)), None)
@@ -178,6 +200,26 @@ class Harness:
         events[1].record(stream)
         events[1].synchronize()
         return float(events[0].elapsed_time(events[1])) / 1e3
+
+
+def _lacking(spec: str, usual: Usual) -> list[tuple[str, str]]:
+    """Options that the spec's parts have not here, and whose values are the usual ones."""
+    from bench import registry
+
+    found = []
+    for kind, defaults in usual.items():
+        part = json.loads(spec)[kind]
+        known = getattr(registry.load(f"{kind}s", part["name"]), "__dataclass_fields__", part)
+        others = part.keys() & defaults.keys() - known.keys()
+        found += [(kind, name) for name in sorted(others) if part[name] == defaults[name]]
+    return found
+
+
+def _without(spec: str, options: Sequence[tuple[str, str]]) -> str:
+    found = json.loads(spec)
+    for kind, name in options:
+        del found[kind][name]
+    return json.dumps(found)
 
 
 class _Foreign:
@@ -226,16 +268,26 @@ def _stay_on(cores: Sequence[int]) -> None:
     """Keep every thread of this process on some cores, where the system can."""
     if not cores or not hasattr(os, "sched_setaffinity"):
         return
-    for thread in os.listdir("/proc/self/task"):
-        with suppress(OSError):  # it has just ended
-            os.sched_setaffinity(int(thread), cores)
+    with suppress(FileNotFoundError):  # Linux alone has the folder
+        for thread in os.listdir("/proc/self/task"):
+            with suppress(OSError):  # it has just ended
+                os.sched_setaffinity(int(thread), cores)
+
+
+@cache
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _in_checkout(path: Path, checkout: str) -> bool:
-    """Whether it is the user's own code there, and no environment's that lies inside."""
-    installed = path.is_relative_to(Path(sys.prefix).resolve())
-    packages = {"site-packages", "dist-packages"} & {*path.parts}
-    return path.is_relative_to(checkout) and not installed and not packages
+    """Whether it is the user's own code there, and neither an environment's that lies inside nor
+    what a compiler wrote."""
+    if not path.is_relative_to(checkout) or {"site-packages", "dist-packages"} & {*path.parts}:
+        return False
+    written = os.environ.get("TORCHINDUCTOR_CACHE_DIR", sys.prefix)
+    places = {Path(p).resolve() for p in (sys.prefix, sys.base_prefix, gettempdir(), written)}
+    inside = [place for place in places if Path(checkout) in place.parents]  # not around it
+    return not any(path.is_relative_to(place) for place in inside)
 
 
 def _holds(root: Path, name: str) -> bool:

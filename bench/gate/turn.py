@@ -6,7 +6,6 @@ trains: what the machine does meanwhile happens to both.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import BenchError
+from bench.gate.cases import usual
+from bench.gate.modules import foreign
 from bench.gate.order import blocks
 from bench.gate.worker import Worker, WorkerFailed
 from bench.gate.worktrees import Tree
@@ -127,6 +128,7 @@ class Processes:
             "specs": [spec.to_json() for spec in subject.specs],
             "device": subject.device,
             "cold": cold,
+            "usual": usual(subject.specs[0]),
         }
         found: Answers = {}
         faults: list[Fault] = []
@@ -234,7 +236,7 @@ def started(
             stack.callback(workers[side].close)
         faults = []
         for side, worker in workers.items():
-            worker.send("hello", foreign=_foreign(trees, side))
+            worker.send("hello", foreign=foreign(trees, side))
         for side, worker in workers.items():
             try:
                 worker.receive()
@@ -247,12 +249,6 @@ def started(
 
 def _places(tree: Tree) -> dict[str, Any]:
     return {"roots": [str(root) for root in tree.roots], "checkout": str(tree.checkout)}
-
-
-def _foreign(trees: Mapping[Side, Tree], side: Side) -> list[str]:
-    """Names of modules that the other tree alone has."""
-    others = {name for tree in trees.values() for name in tree.names}
-    return sorted(others - trees[side].names - sys.stdlib_module_names - {"bench"})
 
 
 def _require_own(tree: Tree, side: Side, strays: Mapping[str, str]) -> None:

@@ -19,6 +19,8 @@ from typing import Any
 
 HARNESS = Path(__file__).with_name("harness.py")
 _TAIL = 2000
+_LONGEST = 500
+"""Characters of a reason that are told."""
 _PATIENCE = 1.0
 """Seconds after which an answer that does not come is a reason to look after the process."""
 
@@ -60,7 +62,7 @@ class Worker:
     def send(self, do: str, **request: Any) -> None:
         """Ask, without waiting for the answer; each is fetched by `receive`, in order."""
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # `receive` says what became of it
+        with suppress(OSError, ValueError):  # gone, or closed: `receive` says what became of it
             self._process.stdin.write(json.dumps({"do": do, **request}) + "\n")
             self._process.stdin.flush()
 
@@ -75,7 +77,7 @@ class Worker:
             raise WorkerFailed("lost", f"its process ended ({_ended(code)}){self._last_words()}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
-            raise WorkerFailed(answer["kind"], answer["error"])
+            raise WorkerFailed(answer["kind"], _line(answer["error"]))
         return answer
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
@@ -119,8 +121,16 @@ class Worker:
             self._said.seek(max(0, size - _TAIL))
             lines = self._said.read().decode(errors="replace").strip().splitlines()
             if lines:
-                return f": {' '.join(lines[-1].split())}"
+                return f": {_line(lines[-1])}"
         return ""
+
+
+def _line(text: str) -> str:
+    """What somebody's code says: in one line, not endless, and without what no file or terminal
+    should be given (control characters, halves of characters)."""
+    plain = (char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    line = " ".join("".join(plain).split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
 
 
 def _environment(roots: Sequence[Path]) -> dict[str, str]:

@@ -52,16 +52,11 @@ class Tree:
     @property
     def roots(self) -> tuple[Path, ...]:
         """Where its packages may lie: the folder of the check, the whole, and `src` in each."""
-        found = [self.folder / self.inside, self.folder]
-        every = [place for each in found for place in (each / "src", each)]
+        started = self.folder / self.inside
+        while started != self.folder and (started / "__init__.py").is_file():
+            started = started.parent  # a package's own `types.py` must not stand for Python's
+        every = [place for each in (started, self.folder) for place in (each / "src", each)]
         return tuple(dict.fromkeys(place for place in every if place.is_dir()))
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Of the modules and packages at its roots."""
-        modules = {file.stem for root in self.roots for file in root.glob("*.py")}
-        packages = {file.parent.name for root in self.roots for file in root.glob("*/__init__.py")}
-        return frozenset(modules | packages)
 
 
 class Repository:
@@ -89,7 +84,8 @@ class Repository:
         named = f"{name}^{{commit}}"
         done = _git(self.folder, "rev-parse", "--verify", "--quiet", "--end-of-options", named)
         if done.returncode:
-            shallow = (self.folder / ".git" / "shallow").is_file()
+            asked = _git(self.folder, "rev-parse", "--is-shallow-repository")
+            shallow = asked.stdout.strip() == "true"
             hint = "this clone is shallow: git fetch --unshallow" if shallow else "git fetch"
             raise RequestError(
                 f"{option} {name}: {self.folder} has no such revision; expected a commit, branch "
@@ -230,8 +226,9 @@ def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _command(folder: Path, *arguments: str) -> list[str]:
-    """Of git in a folder; no hook of theirs shall run for us, nor shall we be in their way."""
-    settings = (f"core.hooksPath={os.devnull}", "core.fsmonitor=false")
+    """Of git in a folder; no hook of theirs shall run for us, nor shall we be in their way, nor are
+    signatures to be told."""
+    settings = (f"core.hooksPath={os.devnull}", "core.fsmonitor=false", "log.showSignature=false")
     asked = [part for setting in settings for part in ("-c", setting)]
     return ["git", "--no-optional-locks", *asked, "-C", str(folder), *arguments]
 

@@ -120,7 +120,7 @@ class CheckRow:
     """The one that is missing or crashed."""
     error: str | None
     base: str | None
-    """The revision as asked for; null against a baseline's own commit."""
+    """The revision as asked for; of a stored baseline its commit's first digits."""
     base_commit: str | None
     head: str | None
     head_commit: str | None

@@ -178,9 +178,8 @@ def replace_file(path: Path, content: bytes) -> None:
     try:
         write_file(staged, content)
         staged.replace(path)
-    except OSError:
+    finally:  # there is one only where that came to nothing
         staged.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager
