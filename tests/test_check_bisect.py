@@ -131,7 +131,7 @@ def test_every_step_is_a_check_of_its_own(done):
 
 
 def test_progress_tells_steps_and_rounds(done):
-    assert done.told[:1] == ["round 1 of 4: 1 of 1"]
+    assert done.told[:1] == ["round 1 of 4: 1 of 1 variants"]
     assert f"6 revisions after {done.bisection.good.label}: about 3 to check" in done.told
     steps = done.bisection.steps
     last = f"step {len(steps)}, {steps[-1].revision.commit[:9]}: {steps[-1].revision.subject}"

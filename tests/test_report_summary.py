@@ -43,6 +43,18 @@ def pair(root: Path, one: float, two: float, noise: tuple[float, ...] = NOISE) -
     )
 
 
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Two variants, one with half the FID of the other."""
+    return pair(tmp_path_factory.mktemp("apart"), 40.0, 80.0)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Every recipe, with five seeds each."""
+    return whole(tmp_path_factory.mktemp("three"))
+
+
 def swapped(results: Results) -> Results:
     """The same tables with the two variants' names exchanged."""
     names = results.runs["variant"].map({"one": "two", "two": "one"})
@@ -57,8 +69,8 @@ def edited(results: Results, where: pd.Series, **columns: object) -> Results:
     return replace(results, metrics=metrics)
 
 
-def test_verdict_names_the_better_recipe_and_the_true_ratio(tmp_path: Path) -> None:
-    summary = summarize(pair(tmp_path, 40.0, 80.0), declaration(TWO))
+def test_verdict_names_the_better_recipe_and_the_true_ratio(apart: Results) -> None:
+    summary = summarize(apart, declaration(TWO))
     [contrast] = summary.readings[0].contrasts
     assert (contrast.a, contrast.b, contrast.verdict) == ("one", "two", "better")
     assert contrast.effect == pytest.approx(0.5)
@@ -68,8 +80,8 @@ def test_verdict_names_the_better_recipe_and_the_true_ratio(tmp_path: Path) -> N
     )
 
 
-def test_swapping_the_rows_swaps_the_verdict(tmp_path: Path) -> None:
-    results = pair(tmp_path, 40.0, 80.0)
+def test_swapping_the_rows_swaps_the_verdict(apart: Results) -> None:
+    results = apart
     before = summarize(results, declaration(TWO))
     after = summarize(swapped(results), declaration(TWO))
     first = between(before.readings[0].contrasts, "one", "two")
@@ -162,8 +174,8 @@ def test_diverged_runs_too_few_to_decide_are_said(tmp_path: Path) -> None:
     )
 
 
-def test_each_p_value_stands_with_its_own_test(tmp_path: Path) -> None:
-    [detail] = summarize(pair(tmp_path, 40.0, 80.0), declaration(TWO)).readings[0].details
+def test_each_p_value_stands_with_its_own_test(apart: Results) -> None:
+    [detail] = summarize(apart, declaration(TWO)).readings[0].details
     assert detail == (
         "Interval at 95.0 %. Welch’s test at the margin: Holm-corrected p < 0.001. one wins 100 % "
         "of all pairings of their runs: exact Mann–Whitney p = 0.0079 (not corrected)."
@@ -294,8 +306,8 @@ def test_without_a_commit_the_version_is_said_and_nothing_checked_out(tmp_path: 
     )
 
 
-def test_primary_changed_after_runs_is_warned_of_first(tmp_path: Path) -> None:
-    results = pair(tmp_path, 40.0, 80.0)
+def test_primary_changed_after_runs_is_warned_of_first(apart: Results) -> None:
+    results = apart
     cpus = ["Another CPU", *results.runs["cpu"].iloc[1:]]
     mixed = replace(results, runs=results.runs.assign(cpu=cpus))
     first, second = summarize(mixed, declaration(TWO, changed_from="modes, margin 5 %")).warnings
@@ -303,8 +315,8 @@ def test_primary_changed_after_runs_is_warned_of_first(tmp_path: Path) -> None:
     assert second.startswith("These runs come from 2 environments")
 
 
-def test_null_value_is_left_out_and_said(tmp_path: Path) -> None:
-    results = pair(tmp_path, 40.0, 80.0)
+def test_null_value_is_left_out_and_said(apart: Results) -> None:
+    results = apart
     one = results.runs.loc[results.runs["variant"] == "one", "run_id"].iloc[0]
     of_run = (results.metrics["run_id"] == one) & (results.metrics["metric"] == "fid")
     summary = summarize(edited(results, of_run, value=None), declaration(TWO))
@@ -313,8 +325,8 @@ def test_null_value_is_left_out_and_said(tmp_path: Path) -> None:
     assert any(note.startswith(said) for note in summary.notes)
 
 
-def test_best_reading_takes_the_best_evaluation(tmp_path: Path) -> None:
-    results = pair(tmp_path, 40.0, 80.0)
+def test_best_reading_takes_the_best_evaluation(apart: Results) -> None:
+    results = apart
     early = results.metrics["generator_step"] == results.metrics["generator_step"].min()
     two = results.metrics["run_id"].isin(results.runs[results.runs["variant"] == "two"]["run_id"])
     lucky = early & two & (results.metrics["metric"] == "fid")
@@ -325,15 +337,15 @@ def test_best_reading_takes_the_best_evaluation(tmp_path: Path) -> None:
     assert any("Read at the best evaluation instead" in note for note in summary.notes)
 
 
-def test_two_extractors_are_refused(tmp_path: Path) -> None:
-    results = pair(tmp_path, 40.0, 80.0)
+def test_two_extractors_are_refused(apart: Results) -> None:
+    results = apart
     where = results.metrics["run_id"] == results.runs["run_id"].iloc[0]
     with pytest.raises(NotComparable, match=r"fid comes from 2 extractors \(digits, inception\)"):
         summarize(edited(results, where, extractor="inception"), declaration(TWO))
 
 
-def test_two_recipes_under_one_name_are_refused(tmp_path: Path) -> None:
-    results = pair(tmp_path, 40.0, 80.0)
+def test_two_recipes_under_one_name_are_refused(apart: Results) -> None:
+    results = apart
     specs = results.runs["spec"].where(
         results.runs.index > 0,
         results.runs["spec"].str.replace('"batch_size":64', '"batch_size":9'),
@@ -352,8 +364,8 @@ def test_devices_are_variants_of_their_own(tmp_path: Path) -> None:
     assert [len(cell.values) for cell in summary.lines[0].cells] == [3, 2]
 
 
-def test_mixed_hardware_is_said_loudly(tmp_path: Path) -> None:
-    results = pair(tmp_path, 40.0, 80.0)
+def test_mixed_hardware_is_said_loudly(apart: Results) -> None:
+    results = apart
     cpus = ["Another CPU", *results.runs["cpu"].iloc[1:]]
     mixed = replace(results, runs=results.runs.assign(cpu=cpus))
     assert summarize(mixed, declaration(TWO)).warnings == (
@@ -363,15 +375,15 @@ def test_mixed_hardware_is_said_loudly(tmp_path: Path) -> None:
     assert summarize(results, declaration(TWO)).warnings == ()
 
 
-def test_engine_that_was_not_the_declared_one_is_said(tmp_path: Path) -> None:
-    results = pair(tmp_path, 40.0, 80.0)
+def test_engine_that_was_not_the_declared_one_is_said(apart: Results) -> None:
+    results = apart
     eager = replace(results, runs=results.runs.assign(engine_used="eager"))
     expected = "10 runs asked for the engine compiled and used eager."
     assert summarize(eager, declaration(TWO)).warnings == (expected,)
 
 
-def test_cost_is_steps_times_the_step_alone(tmp_path: Path) -> None:
-    summary = summarize(whole(tmp_path), declaration())
+def test_cost_is_steps_times_the_step_alone(three: Results) -> None:
+    summary = summarize(three, declaration())
     cost = {row.variant: row for row in summary.costs}
     for row in summary.costs:
         assert row.cost == pytest.approx(row.generator_steps * row.step_ms / 1000, rel=0.02)
@@ -380,8 +392,8 @@ def test_cost_is_steps_times_the_step_alone(tmp_path: Path) -> None:
     assert cost["gan"].at_equal_cost > summary.lines[0].cells[0].description.median
 
 
-def test_step_timed_once_a_variant_prices_all_its_runs(tmp_path: Path) -> None:
-    results = whole(tmp_path)
+def test_step_timed_once_a_variant_prices_all_its_runs(three: Results) -> None:
+    results = three
     timed = results.runs["solo_step_ms"].where(results.runs["seed"] == 0)
     frames = select(replace(results, runs=results.runs.assign(solo_step_ms=timed)), declaration())
     once = timed.groupby(results.runs["variant"]).first()
@@ -402,9 +414,9 @@ def test_step_timed_once_a_variant_prices_all_its_runs(tmp_path: Path) -> None:
     ],
 )
 def test_headline_says_the_lead_in_the_terms_of_the_metric(
-    tmp_path: Path, metric: str, values: tuple[float, float], said: str
+    apart: Results, metric: str, values: tuple[float, float], said: str
 ) -> None:
-    results = pair(tmp_path, 40.0, 80.0)
+    results = apart
     two = results.metrics["run_id"].isin(results.runs[results.runs["variant"] == "two"]["run_id"])
     of_metric = results.metrics["metric"] == metric
     results = edited(results, of_metric & ~two, value=values[0])
@@ -414,8 +426,8 @@ def test_headline_says_the_lead_in_the_terms_of_the_metric(
     assert headline.endswith(said)
 
 
-def test_metric_near_a_reference_is_compared_by_its_distance(tmp_path: Path) -> None:
-    results = pair(tmp_path, 40.0, 80.0)
+def test_metric_near_a_reference_is_compared_by_its_distance(apart: Results) -> None:
+    results = apart
     two = results.metrics["run_id"].isin(results.runs[results.runs["variant"] == "two"]["run_id"])
     share = results.metrics["metric"] == "confident_share"
     results = edited(edited(results, share & two, value=0.99), share & ~two, value=0.9)
@@ -425,14 +437,14 @@ def test_metric_near_a_reference_is_compared_by_its_distance(tmp_path: Path) -> 
     assert contrast.margin == pytest.approx(0.01 * 0.985)
 
 
-def test_margin_of_a_bounded_metric_is_a_share_of_what_real_data_gets(tmp_path: Path) -> None:
-    summary = summarize(whole(tmp_path), declaration(metric="modes", margin=0.1))
+def test_margin_of_a_bounded_metric_is_a_share_of_what_real_data_gets(three: Results) -> None:
+    summary = summarize(three, declaration(metric="modes", margin=0.1))
     assert {contrast.margin for contrast in summary.readings[0].contrasts} == {1.0}
     assert "the margin of 1 classes" in summary.readings[0].pairs[0]
 
 
-def test_parts_of_a_vector_are_one_histogram_and_no_table_rows(tmp_path: Path) -> None:
-    summary = summarize(whole(tmp_path), declaration())
+def test_parts_of_a_vector_are_one_histogram_and_no_table_rows(three: Results) -> None:
+    summary = summarize(three, declaration())
     [shares] = summary.shares
     assert shares.classes == tuple(range(10))
     assert all(sum(parts) == pytest.approx(1) for _, parts in shares.values["gan"])
@@ -456,8 +468,8 @@ def results_with_one_difference(root: Path) -> Results:
     return replace(results, runs=results.runs.assign(spec=specs))
 
 
-def test_suites_with_other_primary_metrics_are_not_put_side_by_side(tmp_path: Path) -> None:
-    results = whole(tmp_path)
+def test_suites_with_other_primary_metrics_are_not_put_side_by_side(three: Results) -> None:
+    results = three
     first = summarize(results, declaration())
     second = summarize(results, declaration(name="other", metric="modes"))
     require_comparable([first, first])
@@ -465,9 +477,9 @@ def test_suites_with_other_primary_metrics_are_not_put_side_by_side(tmp_path: Pa
         require_comparable([first, second])
 
 
-def test_declared_order_is_the_order_everywhere(tmp_path: Path) -> None:
+def test_declared_order_is_the_order_everywhere(three: Results) -> None:
     backwards = tuple(reversed(RECIPES))
-    summary = summarize(whole(tmp_path), declaration(backwards))
+    summary = summarize(three, declaration(backwards))
     assert summary.variants == backwards
     assert tuple(cell.variant for cell in summary.lines[0].cells) == backwards
     assert tuple(row.variant for row in summary.costs) == backwards

@@ -38,14 +38,17 @@ def checked(folder: Path, table: str, **options) -> Check:
 
 
 def test_suite_without_the_table_guards_steps_and_memory_of_all():
-    assert load_suite(SUITES / "smoke.toml").check == Check(
+    found = load_suite(SUITES / "smoke.toml").check
+    assert found == Check(
         looks=(8, 16),
         blocks=10,
         block_seconds=0.1,
-        step_time=Guarding(margin=0.05, variants=None),
-        peak_memory=Guarding(margin=0.05, variants=None),
-        compile_time=Guarding(margin=0.25, variants=()),
+        step_time=Guarding(variants=None),
+        peak_memory=Guarding(variants=None),
+        compile_time=Guarding(variants=()),
     )
+    margins = {guard: found.margin(guard) for guard in found.guarded}
+    assert margins == {"step_time": 0.05, "peak_memory": 0.05, "compile_time": 0.25}
 
 
 def test_every_key_is_read(tmp_path):

@@ -18,7 +18,7 @@ from bench.records import Baseline, CheckResult, CheckRow, Reading, Subject
 from bench.stats import Judgement
 
 LOWER_CONFIDENCE = (
-    "against a stored baseline: both were timed in units of a reference kernel, but not side by "
+    "against a stored baseline: steps were timed in units of a reference kernel, but not side by "
     "side, so what has changed of this machine and does not change that kernel alike is taken for "
     "a change of the code; --against compares side by side, and is surer"
 )
@@ -121,7 +121,7 @@ def compare(check: Check, stored: Sequence[Baseline], where: str) -> CheckResult
             return check.plan.judge_against(log_values(readings, *case), before, edge)
 
         rows = course.decide(judge, lambda: None) if timed else []
-    rows = [_with_base(row, baseline) for row in rows]
+    rows = [_of_one_engine(_with_base(row, baseline), course.readings, baseline) for row in rows]
     unknown = f"{where} holds no time of it as the suite has it now; --record it anew"
     rows += [
         replace(course.row(case, None), side="base", error=unknown)
@@ -154,6 +154,18 @@ def _is_known(case: Case, found: Sequence[Subject], baseline: Baseline) -> bool:
 def _with_base(row: CheckRow, baseline: Baseline) -> CheckRow:
     then = typical(baseline.readings, row.subject, row.quantity, "head")
     return replace(row, base_value=then)
+
+
+def _of_one_engine(row: CheckRow, now: Sequence[Reading], baseline: Baseline) -> CheckRow:
+    """Not comparable where the one was compiled and the other was not."""
+    here, then = (
+        sorted({each.engine for each in some if each.subject == row.subject})
+        for some in (now, baseline.readings)
+    )
+    if row.ratio is None or here == then:
+        return row
+    told = f"recorded {', '.join(then)}, timed {', '.join(here)}; --record it anew"
+    return replace(row, verdict="not_comparable", side="base", error=told)
 
 
 def _of_this_machine(suite: str, device: str, stored: Sequence[Baseline], where: str) -> Baseline:
@@ -192,7 +204,7 @@ def _require_two(rounds: Rounds, base: Revision, head: Revision) -> None:
         )
     if one == other and not rounds.faults:
         raise SameCode(
-            f"{base.label} and {head.label}: every file that the cases import is the same in both "
-            f"({len(one)} files), so there is nothing to compare; --calibrate compares a revision "
-            "with itself"
+            f"{base.label} and {head.label}: every Python file that the cases import is the same "
+            f"in both ({len(one)} files), so there is nothing to compare; --calibrate compares a "
+            "revision with itself"
         )

@@ -104,7 +104,7 @@ class Course:
             if len(found) == len(cases(self._subjects)):
                 break
         return [
-            self.failed(case, self.faulty[case[0]]) if case[0] in self.faulty else found[case]
+            found[case] if case in found else self.failed(case, self.faulty[case[0]])
             for case in cases(self._subjects)
         ]
 
@@ -115,21 +115,19 @@ class Course:
         left: Sequence[Case],
         after_first: Callable[[], None] | None = None,
     ) -> None:
-        """Rounds of the subjects that these cases are of; tells of each."""
-        guarded = {
-            subject.name: tuple(guard for name, guard in left if name == subject.name)
-            for subject in self._subjects
-        }
-        wanted = [
-            replace(subject, guarded=guarded[subject.name])
-            for subject in self._subjects
-            if guarded[subject.name]
-        ]
+        """Rounds of the subjects that these cases are of; tells of each.
+
+        A subject is measured whole while any of its cases is left: all its rounds are alike.
+        """
+        names = {name for name, _ in left}
+        wanted = [subject for subject in self._subjects if subject.name in names]
         for number in numbers:
             wanted = [subject for subject in wanted if subject.name not in self.faulty]
             if not wanted:
                 return
-            self._check.tell(f"round {number} of {of}: {len(wanted)} of {len(self._subjects)}")
+            self._check.tell(
+                f"round {number} of {of}: {len(wanted)} of {len(self._subjects)} variants"
+            )
             self.readings += self.rounds.round(number, wanted)
             if after_first is not None and number == numbers[0]:
                 after_first()

@@ -66,6 +66,8 @@ class Harness:
         try:
             from bench.training import subject
         except ImportError as error:
+            if error.name not in {"bench", "bench.training", "bench.training.subject"}:
+                raise  # it has it, and lacks something else
             found = getattr(sys.modules.get("bench"), "__file__", None) or "not there"
             told = f"bench.training.subject ({error}; bench is {found})"
             text = f"this revision has no worker protocol, {told}"

@@ -128,8 +128,8 @@ class Worker:
 def _line(text: str) -> str:
     """What somebody's code says: in one line, not endless, and without what no file or terminal
     should be given (control characters, halves of characters)."""
-    plain = (char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    line = " ".join("".join(plain).split())
+    words = " ".join(text.split())
+    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …"
 
 

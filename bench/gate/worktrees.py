@@ -240,5 +240,6 @@ def _environment() -> dict[str, str]:
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
     """What git said, in one line."""
-    lines = done.stderr.strip().splitlines()
-    return lines[-1].removeprefix("fatal: ") if lines else f"exit code {done.returncode}"
+    said = done.stderr.strip()
+    told = said[max(0, said.rfind("fatal: ")) :].removeprefix("fatal: ")
+    return " ".join(told.split()) or f"exit code {done.returncode}"

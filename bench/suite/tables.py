@@ -271,9 +271,9 @@ class Check:
     blocks: Annotated[int, Ge(3), Le(1000)] = 10
     """Timed in a round, of each side."""
     block_seconds: Annotated[float, Gt(0), Le(60)] = 0.1
-    step_time: Guarding = Guarding(margin=0.05)
-    peak_memory: Guarding = Guarding(margin=0.05)
-    compile_time: Guarding = Guarding(margin=0.25, variants=())
+    step_time: Guarding = Guarding()
+    peak_memory: Guarding = Guarding()
+    compile_time: Guarding = Guarding(variants=())
     """From an empty cache; it costs seconds a round, so nothing is guarded that is not named."""
 
     @property
