@@ -8,6 +8,8 @@
     │   └── DeviceError      a device, or memory or a precision of it, that is not there
     ├── StoreError           results that cannot be written or read (exit 2)
     ├── Unsettled            a search with a trial that has no result (exit 3; in bench.search)
+    ├── WrongTree            a side of a check that imported other code (exit 3; in bench.gate.turn)
+    ├── BisectFailed         `git bisect` gave up (exit 3; in bench.gate.bisect_run)
     ├── CheckpointError      a checkpoint that cannot be used or written; the run goes on without
     ├── NotComparable        results that must not be put into one comparison (exit 4)
     └── RunTimeout           a run that outlasted its limit; becomes the status `timeout`

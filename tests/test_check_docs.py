@@ -50,7 +50,7 @@ def test_table_check_shows_the_defaults():
         assert written[name] == pytest.approx(getattr(default, name))
     for name in ("step_time", "peak_memory", "compile_time"):
         own = getattr(default, name)
-        assert written[name]["margin"] == own.margin
+        assert written[name]["margin"] == default.margin(name)
         assert written[name].get("variants") == (None if own.variants is None else [*own.variants])
 
 
@@ -80,7 +80,7 @@ def test_workflows_named_in_the_text_are_there():
 def test_workflow_to_copy_is_as_safe_as_ours():
     found = yaml.safe_load(EXAMPLE[".github/workflows/step-time.yml"])
     assert found["permissions"] == {"contents": "read"}
-    assert found[True] == "pull_request"
+    assert found[True].keys() == {"pull_request"}
     (job,) = found["jobs"].values()
     assert job["steps"][0]["with"]["persist-credentials"] is False
     assert not any("${{" in step.get("run", "") for step in job["steps"])

@@ -208,7 +208,7 @@ def place(tmp_path_factory) -> Place:
 )
 def test_same_code_twice_is_refused(place, base, head):
     told = refused(place, SUITE, "--against", base, "--head", head)
-    assert "every file that the cases import is the same in both (6 files)" in told
+    assert "every Python file that the cases import is the same in both (6 files)" in told
     assert told.endswith("; --calibrate compares a revision with itself")
 
 

@@ -295,6 +295,11 @@ def test_ratios_are_told_in_thousandths_about_one():
     assert [growth(value) for value in (None, 0.0591, 1.5)] == ["–", "5.91 %", "150 %"]
 
 
+def test_row_with_an_error_says_it_whatever_else_it_has():
+    row = replace(SAME, verdict="not_comparable", side="base", error="recorded eager")
+    assert told(row) == "mlp_gan step time: not comparable: recorded eager"
+
+
 def test_row_that_is_fine_is_a_sentence():
     assert told(SAME) == (
         "mlp_gan step time: fine; head / base is 1.004× [0.981, 1.027], 4.09 ms → 4.11 ms; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -65,6 +66,21 @@ def interrupted(group: Group, step: int) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         recorder.execute(group, Placement(), emit)
+
+
+@pytest.fixture(scope="module")
+def halted(tmp_path_factory) -> Path:
+    """The folder of a group of one that was ended at step 100."""
+    folder = tmp_path_factory.mktemp("halted")
+    interrupted(group(folder), 100)
+    return folder
+
+
+@pytest.fixture
+def stopped(tmp_path, halted) -> Group:
+    """A group that was ended at step 100, with a checkpoint of its own."""
+    shutil.copytree(halted, tmp_path, dirs_exist_ok=True)
+    return group(tmp_path)
 
 
 def gone_on(group: Group):
@@ -172,12 +188,10 @@ def undisturbed():
 
 
 @pytest.mark.parametrize("left", [0, 7, 5000, -1])
-def test_a_checkpoint_that_was_cut_short_is_one_line_and_a_new_start(tmp_path, left, undisturbed):
-    asked = group(tmp_path)
-    interrupted(asked, 100)
-    file = asked.checkpoints.file
+def test_a_checkpoint_that_was_cut_short_is_one_line_and_a_new_start(stopped, left, undisturbed):
+    file = stopped.checkpoints.file
     file.write_bytes(file.read_bytes()[:left])
-    results, (told,) = gone_on(asked)
+    results, (told,) = gone_on(stopped)
     assert told.startswith(f"{file}: not a whole checkpoint (")
     assert told.endswith("; starts anew")
     assert "\n" not in told
@@ -202,34 +216,28 @@ def rewritten(file: Path, **changes) -> None:
         ({"totals": {}}, None),
     ],
 )  # fmt: skip
-def test_a_checkpoint_of_something_else_is_one_line_and_a_new_start(tmp_path, changes, told):
-    asked = group(tmp_path)
-    interrupted(asked, 100)
-    rewritten(asked.checkpoints.file, **changes)
-    (result,), (note,) = gone_on(asked)
+def test_a_checkpoint_of_something_else_is_one_line_and_a_new_start(stopped, changes, told):
+    rewritten(stopped.checkpoints.file, **changes)
+    (result,), (note,) = gone_on(stopped)
     assert result.run.status == "completed"
     assert len(result.curves) == 5
-    expected = (told or "not a whole checkpoint (").replace("{id}", asked.leader)
-    assert note.startswith(f"{asked.checkpoints.file}: {expected}")
+    expected = (told or "not a whole checkpoint (").replace("{id}", stopped.leader)
+    assert note.startswith(f"{stopped.checkpoints.file}: {expected}")
     assert note.endswith("; starts anew")
 
 
-def test_a_checkpoint_of_another_network_is_not_loaded(tmp_path):
-    asked = group(tmp_path)
-    interrupted(asked, 100)
+def test_a_checkpoint_of_another_network_is_not_loaded(stopped):
     state = Stacked(recipe(), pictures(), compiled=False).state()
     with pytest.raises(CheckpointError, match=r"tensor generator/\S+ has shape .*, expected shape"):
-        checkpoint.read(asked.checkpoints.file, asked.specs, state)
+        checkpoint.read(stopped.checkpoints.file, stopped.specs, state)
 
 
-def test_what_made_a_checkpoint_is_said_where_another_goes_on(tmp_path):
-    asked = group(tmp_path)
-    interrupted(asked, 100)
-    with safe_open(asked.checkpoints.file, framework="pt") as opened:
+def test_what_made_a_checkpoint_is_said_where_another_goes_on(stopped):
+    with safe_open(stopped.checkpoints.file, framework="pt") as opened:
         totals = json.loads(opened.metadata()["checkpoint"])["totals"]
     older = totals | {"made_with": totals["made_with"] | {"torch": "2.0"}}
-    rewritten(asked.checkpoints.file, totals=older)
-    _, (told,) = gone_on(asked)
+    rewritten(stopped.checkpoints.file, totals=older)
+    _, (told,) = gone_on(stopped)
     assert told == f"goes on from generator step 50; torch was 2.0, is {torch.__version__}"
 
 

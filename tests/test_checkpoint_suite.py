@@ -21,10 +21,10 @@ schema = 1
 name = "kept"
 dataset.name = "mnist"
 network = { name = "mlp", generator_widths = [16], critic_widths = [16] }
-evaluation = { every = { generator_steps = 700 }, metrics = [] }
+evaluation = { every = { generator_steps = 500 }, metrics = [] }
 matrix = { seeds = [0, 1], devices = ["cpu"] }
 [training]
-budget = { generator_steps = 700 }
+budget = { generator_steps = 500 }
 batch_size = 32
 engine = "eager"
 group = 2

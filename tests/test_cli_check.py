@@ -290,6 +290,8 @@ def test_fault_at_base_exits_with_4(place, answered):
              "--markdown works.py/check.md: cannot be written; expected a file's path"),
         (["--against", "first", "--junit", "."],
              "--junit .: cannot be written; expected a file's path"),
+        (["--against", "first", "--junit", "/"],
+             "--junit /: cannot be written; expected a file's path"),
         (["--calibrate", "--reports", "works.py"],
              "--reports works.py/rings-calibration.svg: cannot be written; expected a file's path"),
     ],

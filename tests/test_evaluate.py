@@ -37,6 +37,7 @@ training = { budget = { generator_steps = 3 }, batch_size = 16, engine = "eager"
 matrix.seeds = [4, 5]
 
 [evaluation]
+every = { generator_steps = 3 }
 samples = 300
 metrics = ["fid", "modes"]
 final_metrics = ["precision", "recall", "density", "coverage", "authenticity", "class_kl"]

@@ -80,7 +80,7 @@ def refusal(extractor):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("images", [DIGITS, DIGITS.view(2, 10, 28, 28)[:, :3, 3:, :20]])
+@pytest.mark.parametrize("images", [DIGITS[:12], DIGITS.view(2, 10, 28, 28)[:, :3, 3:, :20]])
 def test_features_and_logits_are_the_librarys(file, images):
     network = library.FeatureExtractorInceptionV3(
         "inception-v3-compat", ["logits_unbiased", "2048"], str(file)

@@ -81,9 +81,8 @@ def test_verdict_names_the_better_recipe_and_the_true_ratio(apart: Results) -> N
 
 
 def test_swapping_the_rows_swaps_the_verdict(apart: Results) -> None:
-    results = apart
-    before = summarize(results, declaration(TWO))
-    after = summarize(swapped(results), declaration(TWO))
+    before = summarize(apart, declaration(TWO))
+    after = summarize(swapped(apart), declaration(TWO))
     first = between(before.readings[0].contrasts, "one", "two")
     second = between(after.readings[0].contrasts, "one", "two")
     assert first is not None
@@ -307,30 +306,27 @@ def test_without_a_commit_the_version_is_said_and_nothing_checked_out(tmp_path: 
 
 
 def test_primary_changed_after_runs_is_warned_of_first(apart: Results) -> None:
-    results = apart
-    cpus = ["Another CPU", *results.runs["cpu"].iloc[1:]]
-    mixed = replace(results, runs=results.runs.assign(cpu=cpus))
+    cpus = ["Another CPU", *apart.runs["cpu"].iloc[1:]]
+    mixed = replace(apart, runs=apart.runs.assign(cpu=cpus))
     first, second = summarize(mixed, declaration(TWO, changed_from="modes, margin 5 %")).warnings
     assert first == ("The primary was changed after runs had finished: it was modes, margin 5 %.")
     assert second.startswith("These runs come from 2 environments")
 
 
 def test_null_value_is_left_out_and_said(apart: Results) -> None:
-    results = apart
-    one = results.runs.loc[results.runs["variant"] == "one", "run_id"].iloc[0]
-    of_run = (results.metrics["run_id"] == one) & (results.metrics["metric"] == "fid")
-    summary = summarize(edited(results, of_run, value=None), declaration(TWO))
+    one = apart.runs.loc[apart.runs["variant"] == "one", "run_id"].iloc[0]
+    of_run = (apart.metrics["run_id"] == one) & (apart.metrics["metric"] == "fid")
+    summary = summarize(edited(apart, of_run, value=None), declaration(TWO))
     assert [len(cell.values) for cell in summary.lines[0].cells] == [4, 5]
     said = "Without a value of FID (digits), and so left out of the verdict: 1 completed run of one"
     assert any(note.startswith(said) for note in summary.notes)
 
 
 def test_best_reading_takes_the_best_evaluation(apart: Results) -> None:
-    results = apart
-    early = results.metrics["generator_step"] == results.metrics["generator_step"].min()
-    two = results.metrics["run_id"].isin(results.runs[results.runs["variant"] == "two"]["run_id"])
-    lucky = early & two & (results.metrics["metric"] == "fid")
-    summary = summarize(edited(results, lucky, value=1.0), declaration(TWO))
+    early = apart.metrics["generator_step"] == apart.metrics["generator_step"].min()
+    two = apart.metrics["run_id"].isin(apart.runs[apart.runs["variant"] == "two"]["run_id"])
+    lucky = early & two & (apart.metrics["metric"] == "fid")
+    summary = summarize(edited(apart, lucky, value=1.0), declaration(TWO))
     assert [reading.at for reading in summary.readings] == ["final", "best"]
     assert summary.readings[1].line.cells[1].description.median == 1.0
     assert "one reached the lowest final" in summary.headline
@@ -338,19 +334,17 @@ def test_best_reading_takes_the_best_evaluation(apart: Results) -> None:
 
 
 def test_two_extractors_are_refused(apart: Results) -> None:
-    results = apart
-    where = results.metrics["run_id"] == results.runs["run_id"].iloc[0]
+    where = apart.metrics["run_id"] == apart.runs["run_id"].iloc[0]
     with pytest.raises(NotComparable, match=r"fid comes from 2 extractors \(digits, inception\)"):
-        summarize(edited(results, where, extractor="inception"), declaration(TWO))
+        summarize(edited(apart, where, extractor="inception"), declaration(TWO))
 
 
 def test_two_recipes_under_one_name_are_refused(apart: Results) -> None:
-    results = apart
-    specs = results.runs["spec"].where(
-        results.runs.index > 0,
-        results.runs["spec"].str.replace('"batch_size":64', '"batch_size":9'),
+    specs = apart.runs["spec"].where(
+        apart.runs.index > 0,
+        apart.runs["spec"].str.replace('"batch_size":64', '"batch_size":9'),
     )
-    changed = replace(results, runs=results.runs.assign(spec=specs))
+    changed = replace(apart, runs=apart.runs.assign(spec=specs))
     with pytest.raises(NotComparable, match=r"'one' holds runs of several recipes.*batch_size"):
         summarize(changed, declaration(TWO))
 
@@ -365,19 +359,17 @@ def test_devices_are_variants_of_their_own(tmp_path: Path) -> None:
 
 
 def test_mixed_hardware_is_said_loudly(apart: Results) -> None:
-    results = apart
-    cpus = ["Another CPU", *results.runs["cpu"].iloc[1:]]
-    mixed = replace(results, runs=results.runs.assign(cpu=cpus))
+    cpus = ["Another CPU", *apart.runs["cpu"].iloc[1:]]
+    mixed = replace(apart, runs=apart.runs.assign(cpu=cpus))
     assert summarize(mixed, declaration(TWO)).warnings == (
         "These runs come from 2 environments, which differ in cpu. Timings and costs of different "
         "hardware must not be compared.",
     )
-    assert summarize(results, declaration(TWO)).warnings == ()
+    assert summarize(apart, declaration(TWO)).warnings == ()
 
 
 def test_engine_that_was_not_the_declared_one_is_said(apart: Results) -> None:
-    results = apart
-    eager = replace(results, runs=results.runs.assign(engine_used="eager"))
+    eager = replace(apart, runs=apart.runs.assign(engine_used="eager"))
     expected = "10 runs asked for the engine compiled and used eager."
     assert summarize(eager, declaration(TWO)).warnings == (expected,)
 
@@ -393,10 +385,9 @@ def test_cost_is_steps_times_the_step_alone(three: Results) -> None:
 
 
 def test_step_timed_once_a_variant_prices_all_its_runs(three: Results) -> None:
-    results = three
-    timed = results.runs["solo_step_ms"].where(results.runs["seed"] == 0)
-    frames = select(replace(results, runs=results.runs.assign(solo_step_ms=timed)), declaration())
-    once = timed.groupby(results.runs["variant"]).first()
+    timed = three.runs["solo_step_ms"].where(three.runs["seed"] == 0)
+    frames = select(replace(three, runs=three.runs.assign(solo_step_ms=timed)), declaration())
+    once = timed.groupby(three.runs["variant"]).first()
     expected = frames.metrics["generator_step"] * frames.metrics["variant"].map(once) / 1000
     assert frames.metrics["cost"].tolist() == pytest.approx(expected.tolist())
 
@@ -416,22 +407,20 @@ def test_step_timed_once_a_variant_prices_all_its_runs(three: Results) -> None:
 def test_headline_says_the_lead_in_the_terms_of_the_metric(
     apart: Results, metric: str, values: tuple[float, float], said: str
 ) -> None:
-    results = apart
-    two = results.metrics["run_id"].isin(results.runs[results.runs["variant"] == "two"]["run_id"])
-    of_metric = results.metrics["metric"] == metric
-    results = edited(results, of_metric & ~two, value=values[0])
-    results = edited(results, of_metric & two, value=values[1])
-    headline = summarize(results, declaration(TWO, metric=metric, margin=0.01)).headline
+    two = apart.metrics["run_id"].isin(apart.runs[apart.runs["variant"] == "two"]["run_id"])
+    of_metric = apart.metrics["metric"] == metric
+    apart = edited(apart, of_metric & ~two, value=values[0])
+    apart = edited(apart, of_metric & two, value=values[1])
+    headline = summarize(apart, declaration(TWO, metric=metric, margin=0.01)).headline
     assert headline.startswith("Of these 2 recipes, two reached the ")
     assert headline.endswith(said)
 
 
 def test_metric_near_a_reference_is_compared_by_its_distance(apart: Results) -> None:
-    results = apart
-    two = results.metrics["run_id"].isin(results.runs[results.runs["variant"] == "two"]["run_id"])
-    share = results.metrics["metric"] == "confident_share"
-    results = edited(edited(results, share & two, value=0.99), share & ~two, value=0.9)
-    summary = summarize(results, declaration(TWO, metric="confident_share", margin=0.01))
+    two = apart.metrics["run_id"].isin(apart.runs[apart.runs["variant"] == "two"]["run_id"])
+    share = apart.metrics["metric"] == "confident_share"
+    apart = edited(edited(apart, share & two, value=0.99), share & ~two, value=0.9)
+    summary = summarize(apart, declaration(TWO, metric="confident_share", margin=0.01))
     [contrast] = summary.readings[0].contrasts
     assert (contrast.a, contrast.effect) == ("two", pytest.approx(0.005 - 0.085))
     assert contrast.margin == pytest.approx(0.01 * 0.985)
@@ -469,9 +458,8 @@ def results_with_one_difference(root: Path) -> Results:
 
 
 def test_suites_with_other_primary_metrics_are_not_put_side_by_side(three: Results) -> None:
-    results = three
-    first = summarize(results, declaration())
-    second = summarize(results, declaration(name="other", metric="modes"))
+    first = summarize(three, declaration())
+    second = summarize(three, declaration(name="other", metric="modes"))
     require_comparable([first, first])
     with pytest.raises(NotComparable, match="mnist_compare and other have different primary met"):
         require_comparable([first, second])

@@ -71,7 +71,12 @@ def check(  # noqa: PLR0913, PLR0917 - a verb's options are its arguments
         typer.Option(metavar="REV", help="What is checked; by default HEAD, with a clean tree."),
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(metavar="N", min=2, help=f"Of --calibrate; {ROUNDS} by default.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=2,
+            help=f"Of --calibrate, the last look's at least; {ROUNDS} by default.",
+        ),
     ] = None,
     variant: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="This variant only; repeatable.")
@@ -178,7 +183,7 @@ def _require_writable(option: str, path: Path | None) -> None:
     """Before minutes of measuring."""
     if path is None:
         return
-    folder = next(each for each in path.absolute().parents if each.exists())
+    folder = next((each for each in path.absolute().parents if each.exists()), path)
     if (
         path.is_dir()
         or not folder.is_dir()
@@ -233,7 +238,8 @@ def _recorded(asked: Suite, record: Path, **options: Any) -> _Answer:
     measured = {each.check_id for each in result.readings}
     own = next((one for one in kept if {each.check_id for each in one.readings} & measured), None)
     told = result, own, kept, str(record)
-    after = [f"To hold a revision against it: bench check {asked.path} --baseline {record}"]
+    call = ["bench", "check", str(asked.path), "--baseline", str(record)]
+    after = [f"To hold a revision against it: {shlex.join([*call, *asked.options])}"]
     return _Answer(
         checks.recorded(*told),
         partial(checks.recorded_as_json, *told),
@@ -261,7 +267,7 @@ def _bisected(
 
 def _kept(asked: Suite, results: Path) -> list[str]:
     """Where a check lies, and how its rounds are looked at."""
-    again = asked.name if results == Path("results") else str(results / asked.name)
+    again = asked.name if results == Path("results") else shlex.quote(str(results / asked.name))
     place = results / asked.name / "checks.parquet"
     return [f"Kept in {place}; the rounds drawn: bench report {again}"]
 

@@ -165,7 +165,8 @@ def _of_one_engine(row: CheckRow, now: Sequence[Reading], baseline: Baseline) ->
     if row.ratio is None or here == then:
         return row
     told = f"recorded {', '.join(then)}, timed {', '.join(here)}; --record it anew"
-    return replace(row, verdict="not_comparable", side="base", error=told)
+    nothing = dict.fromkeys(("ratio", "low", "high", "detectable", "spread"))
+    return replace(row, verdict="not_comparable", side="base", error=told, rounds=0, **nothing)
 
 
 def _of_this_machine(suite: str, device: str, stored: Sequence[Baseline], where: str) -> Baseline:

@@ -75,7 +75,7 @@ def account(result: CheckResult) -> Account:
 
 def calibration(result: CheckResult, found: Sequence[Noise]) -> Account:
     """How noisy the machine is, by case."""
-    able = sum(noise.smallest_margin <= noise.margin for noise in found)
+    able = sum(noise.smallest_high <= noise.margin for noise in found)
     cases = plural(len(result.rows), "case")
     return Account(
         headline=f"{able} of {cases} can be held to the margin on this machine",

@@ -99,7 +99,7 @@ def table(rows: Iterable[CheckRow]) -> tuple[list[str], list[list[str]]]:
 
 def told(row: CheckRow) -> str:
     """All that was found of a case, as a sentence."""
-    if row.ratio is None:
+    if row.ratio is None or row.error is not None:
         return f"{named(row)}: {words(row)}: {row.error or 'not told why'}"
     found = f"{named(row)}: {words(row)}; head / base is {ratio(row.ratio, row.low, row.high)}"
     values = f"{measured(row.base_value, row.unit)} → {measured(row.head_value, row.unit)}"
