@@ -81,6 +81,13 @@ def metrics(session: nox.Session) -> None:
 
 
 @nox.session
+def check_long(session: nox.Session) -> None:
+    """`bench check` in whole packages of a user's, bisection too: minutes."""
+    files = ("tests/test_check_end_to_end.py", "tests/test_check_bisect.py")
+    run(session, "pytest", *files, "-m", "long or not long", *session.posargs)
+
+
+@nox.session
 def check_trials(session: nox.Session) -> None:
     """How often `bench check` is right about revisions whose slowdown is known; an hour or more."""
     session.run(sys.executable, "scripts/check_trials.py", *session.posargs)
