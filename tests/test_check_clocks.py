@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pynvml
 import pytest
+from executor_work import spec
 
 from bench.gate import clocks
 from bench.gate.clocks import Cards, moved
@@ -233,7 +234,7 @@ def test_gpu_is_read_while_a_block_is_under_way_that_is_not_timed(device, idle):
 
     sides = dict.fromkeys(("base", "head"), Tree(Revision("main", "c0ffee", "", ""), ROOT, ROOT))
     workers = {side: Side(heard) for side in sides}
-    subject = Subject("case", (), device, ("step_time",))
+    subject = Subject("case", (spec("case"),), device, ("step_time",))
     processes = Processes(sides, workers, Length(blocks=2, block_seconds=0.01), read)
     turn = processes.turn(subject, 10, cores=[], imported={})
     work = ["clocks"] if idle else ["clocks", "block", "clocks"]
