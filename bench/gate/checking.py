@@ -165,8 +165,8 @@ def _of_one_engine(row: CheckRow, now: Sequence[Reading], baseline: Baseline) ->
     if row.ratio is None or here == then:
         return row
     told = f"recorded {', '.join(then)}, timed {', '.join(here)}; --record it anew"
-    nothing = dict.fromkeys(("ratio", "low", "high", "detectable", "spread"))
-    return replace(row, verdict="not_comparable", side="base", error=told, rounds=0, **nothing)
+    row = replace(row, ratio=None, low=None, high=None, detectable=None, spread=None, rounds=0)
+    return replace(row, verdict="not_comparable", side="base", error=told)
 
 
 def _of_this_machine(suite: str, device: str, stored: Sequence[Baseline], where: str) -> Baseline:
